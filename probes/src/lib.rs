@@ -1,0 +1,43 @@
+//! Probes: one question put to one service, answered with a report.
+//!
+//! ```text
+//!             + settings        + target            + net, timeout
+//!    Kind ─────────────▶ Module ──────▶ BoxProbe ────────────────▶ Report
+//!                                          │ writes while running
+//!                                          ▼
+//!                                      Recorder: phase · step · reading · note
+//! ```
+//!
+//! Every file here is framework and every folder a protocol (`net` and `testkit` excepted). This crate knows no
+//! schedule, no metric format and no file.
+
+mod failure;
+mod measure;
+pub mod net;
+mod pattern;
+mod probe;
+mod recorder;
+mod report;
+mod secret;
+pub mod settings;
+mod target;
+#[cfg(any(test, feature = "testkit"))]
+#[expect(clippy::disallowed_methods, reason = "peers run beside the probe that is tested")]
+pub mod testkit;
+
+pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
+pub use measure::{Label, Measure, Reading, Shape, Unit};
+pub use pattern::Pattern;
+pub use probe::{BoxProbe, Kind, Module, Probe};
+pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
+pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
+pub use secret::Secret;
+pub use target::{HostPort, Invalid, Target};
+
+/// Every kind there is: one line for a protocol.
+pub static KINDS: &[Kind] = &[];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,81 @@
+//! Opening connections: TCP, UDP and unix sockets.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use tokio::net::{TcpSocket, TcpStream, UdpSocket, UnixStream};
+
+use crate::failure::{Failure, Reason};
+use crate::net::Net;
+use crate::recorder::{Phase, Recorder};
+
+/// A connection is being opened.
+pub const CONNECT: Phase = Phase::new("connect").whole_only();
+
+/// The local address a probe speaks from.
+pub type Source = Option<IpAddr>;
+
+fn family_matches(source: Source, peer: SocketAddr) -> Result<(), Failure> {
+    match source {
+        Some(source) if source.is_ipv4() != peer.is_ipv4() => Err(Failure::new(
+            Reason::ConfigUnusable,
+            format_args!("source address {source} is of another protocol than {}", peer.ip()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl Net {
+    /// Opens a TCP connection, in phase [`CONNECT`].
+    pub async fn tcp(&self, recorder: &mut Recorder, peer: SocketAddr, source: Source) -> Result<TcpStream, Failure> {
+        recorder.enter(CONNECT);
+        family_matches(source, peer)?;
+        let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.map_err(|error| Failure::io("cannot open a socket", &error))?;
+        if let Some(source) = source {
+            socket.bind(SocketAddr::new(source, 0)).map_err(|error| cannot_bind(source, &error))?;
+        }
+        let stream =
+            socket.connect(peer).await.map_err(|error| Failure::io(&format!("cannot connect to {peer}"), &error))?;
+        // Without it a short request may wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).map_err(|error| Failure::io("cannot set TCP_NODELAY", &error))?;
+        recorder.note(format_args!("connected to {peer}"));
+        Ok(stream)
+    }
+
+    /// Opens a UDP socket that speaks with one peer only. Enters no phase: nothing travels.
+    pub async fn udp(&self, peer: SocketAddr, source: Source) -> Result<UdpSocket, Failure> {
+        family_matches(source, peer)?;
+        let any = if peer.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+        let local = source.unwrap_or(any);
+        let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await.map_err(|error| match source {
+            Some(source) => cannot_bind(source, &error),
+            None => Failure::io("cannot open a socket", &error),
+        })?;
+        socket.connect(peer).await.map_err(|error| Failure::io(&format!("cannot reach {peer}"), &error))?;
+        Ok(socket)
+    }
+
+    /// Opens a connection to a unix socket, in phase [`CONNECT`].
+    pub async fn unix(&self, recorder: &mut Recorder, path: &Path) -> Result<UnixStream, Failure> {
+        recorder.enter(CONNECT);
+        let stream = UnixStream::connect(path).await.map_err(|error| {
+            let message = format!("cannot connect to {}: {error}", path.display());
+            match error.kind() {
+                std::io::ErrorKind::NotFound => Failure::new(Reason::ConnectRefused, message),
+                _ => Failure::new(Reason::of_io(&error), message),
+            }
+        })?;
+        recorder.note(format_args!("connected to {}", path.display()));
+        Ok(stream)
+    }
+}
+
+fn cannot_bind(source: IpAddr, error: &std::io::Error) -> Failure {
+    let reason = match Reason::of_io(error) {
+        // The operator's address, not the lack of ports.
+        Reason::AgentPorts => Reason::ConfigUnusable,
+        reason => reason,
+    };
+    Failure::new(reason, format_args!("cannot speak from {source}: {error}"))
+}

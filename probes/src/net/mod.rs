@@ -1,0 +1,102 @@
+//! The world as an argument: names, connections, encryption, files. The only place that opens sockets.
+//!
+//! Knows no protocol above TLS. What happens here (resolve, connect, tls and their readings) every kind gets alike.
+
+mod connect;
+mod resolve;
+mod stamp;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use connect::{CONNECT, Source};
+pub use resolve::{Family, RESOLVE, Resolver, ResolverError};
+pub use stamp::{Stamped, Stamps};
+pub use tls::{Identity, Secured, Session, TLS, Tls, TlsSettings, TlsVersion};
+
+use crate::failure::{Failure, Reason};
+use crate::measure::Measure;
+use crate::secret::Secret;
+
+/// What every kind can read on the way to its service.
+pub const MEASURES: &[&[&Measure]] = &[resolve::MEASURES, tls::MEASURES];
+
+/// Largest file a probe may ask for in bytes. Chosen: a bundle of all public authorities is a quarter of it.
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A file's content at one moment.
+#[derive(Debug, Clone)]
+pub struct FileContent {
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+    /// Differs whenever the content may differ.
+    pub version: u64,
+}
+
+/// Where files come from: the agent reads and caches them, tests make them up.
+pub trait Files: Send + Sync {
+    /// The file's present content, at most [`FILE_BYTES_MAX`].
+    fn read(&self, path: &Path) -> io::Result<FileContent>;
+}
+
+/// Packets from these addresses are dropped before a probe sees them: the demo's broken gateway.
+pub type Blackhole = dyn Fn(IpAddr) -> bool + Send + Sync;
+
+/// The world as an argument of a run.
+#[derive(Clone)]
+pub struct Net {
+    resolver: Resolver,
+    files: Arc<dyn Files>,
+    roots: tls::SystemRoots,
+    blackhole: Option<Arc<Blackhole>>,
+}
+
+impl fmt::Debug for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Net")
+    }
+}
+
+impl Net {
+    /// A world with this resolver and these files. The system's trust anchors are loaded when first needed.
+    pub fn new(resolver: Resolver, files: Arc<dyn Files>) -> Self {
+        Self { resolver, files, roots: tls::SystemRoots::default(), blackhole: None }
+    }
+
+    /// The same world with a hole in it.
+    #[must_use]
+    pub fn with_blackhole(mut self, blackhole: Arc<Blackhole>) -> Self {
+        self.blackhole = Some(blackhole);
+        self
+    }
+
+    /// Names to addresses.
+    pub const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// A file a module refers to.
+    pub fn file(&self, path: &Path) -> Result<FileContent, Failure> {
+        self.files.read(path).map_err(|error| {
+            Failure::new(Reason::ConfigUnusable, format_args!("cannot read {}: {error}", path.display()))
+        })
+    }
+
+    /// A secret's present value.
+    pub fn secret(&self, secret: &Secret) -> Result<String, Failure> {
+        match secret.value() {
+            Ok(value) => Ok(value.to_owned()),
+            Err(path) => {
+                let content = self.file(path)?;
+                let text = std::str::from_utf8(&content.bytes).map_err(|_| {
+                    Failure::new(Reason::ConfigUnusable, format_args!("{} is not UTF-8", path.display()))
+                })?;
+                Ok(text.trim().to_owned())
+            }
+        }
+    }
+}

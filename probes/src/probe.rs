@@ -1,0 +1,213 @@
+//! The ladder: a [`Kind`] with settings is a [`Module`]; a module bound to a target is a [`BoxProbe`]; a run of it is a [`Report`].
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::failure::{Failure, Reason};
+use crate::measure::Measure;
+use crate::net::{self, Net};
+use crate::recorder::{Phase, Recorder};
+use crate::report::{Outcome, Report};
+use crate::target::{Invalid, Target};
+
+/// One question put to one service. This is all there is to write for a new kind.
+pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
+    /// The kind's name in configuration files and in metric names.
+    const NAME: &'static str;
+    /// What is asked, in one sentence.
+    const ABOUT: &'static str;
+    /// What a target looks like.
+    const TARGET: &'static str;
+    /// What a run goes through, in the usual order.
+    const PHASES: &'static [Phase];
+    /// What a run can read, besides [`net::MEASURES`].
+    const MEASURES: &'static [&'static Measure];
+    /// What can be set. Deserialised strictly; unknown keys are errors.
+    type Settings: DeserializeOwned + JsonSchema + fmt::Debug + Send + Sync + 'static;
+
+    /// Everything that can be wrong without touching the network is found here. Called for every `/probe`: cheap.
+    fn bind(settings: &Arc<Self::Settings>, target: &Target) -> Result<Self, Invalid>;
+
+    /// Writes down what stands before anything was asked: readings and phases that are zero from the start.
+    fn begin(_settings: &Self::Settings, _recorder: &mut Recorder) {}
+
+    /// Asks the question once. The caller keeps the deadline; the probe spawns nothing.
+    fn run(&self, net: &Net, recorder: &mut Recorder) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+type AnySettings = Arc<dyn Any + Send + Sync>;
+type ReadSettings = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<AnySettings, erased_serde::Error>;
+
+/// A protocol that can be probed: an entry of [`crate::KINDS`].
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// The kind's name in configuration files and in metric names.
+    pub name: &'static str,
+    /// What is asked, in one sentence.
+    pub about: &'static str,
+    /// What a target looks like.
+    pub target: &'static str,
+    /// What a run goes through.
+    pub phases: &'static [Phase],
+    /// What a run can read, besides [`net::MEASURES`].
+    pub measures: &'static [&'static Measure],
+    read: ReadSettings,
+    schema: fn() -> schemars::Schema,
+    bind: fn(&AnySettings, &Target) -> Result<BoxProbe, Invalid>,
+    begin: fn(&AnySettings, &mut Recorder),
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kind").field(&self.name).finish()
+    }
+}
+
+impl Kind {
+    /// The entry for a probe.
+    pub const fn of<P: Probe>() -> Self {
+        Self {
+            name: P::NAME,
+            about: P::ABOUT,
+            target: P::TARGET,
+            phases: P::PHASES,
+            measures: P::MEASURES,
+            read: |deserializer| {
+                let settings: P::Settings = erased_serde::deserialize(deserializer)?;
+                Ok(Arc::new(settings))
+            },
+            schema: || schemars::SchemaGenerator::default().into_root_schema_for::<P::Settings>(),
+            bind: |settings, target| {
+                let probe = P::bind(&settings_of::<P>(settings), target)?;
+                Ok(BoxProbe(Arc::new(Bound { probe, settings: settings_of::<P>(settings) })))
+            },
+            begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
+        }
+    }
+
+    /// The kind with settings.
+    pub fn module<'de>(&'static self, settings: impl serde::Deserializer<'de>) -> Result<Module, erased_serde::Error> {
+        let mut settings = <dyn erased_serde::Deserializer<'_>>::erase(settings);
+        Ok(Module { kind: self, settings: (self.read)(&mut settings)? })
+    }
+
+    /// The settings as a JSON schema.
+    pub fn schema(&self) -> schemars::Schema {
+        (self.schema)()
+    }
+}
+
+fn settings_of<P: Probe>(settings: &AnySettings) -> Arc<P::Settings> {
+    Arc::clone(settings).downcast().expect("a module's settings are its kind's")
+}
+
+/// A kind with its settings.
+#[derive(Clone)]
+pub struct Module {
+    kind: &'static Kind,
+    settings: AnySettings,
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Module").field(&self.kind.name).finish()
+    }
+}
+
+impl Module {
+    /// The kind.
+    pub const fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Points the module at a target.
+    pub fn bind(&self, target: &Target) -> Result<BoxProbe, Invalid> {
+        (self.kind.bind)(&self.settings, target)
+    }
+
+    /// The report of a run that could not even start because the target cannot be asked.
+    pub fn refuse(&self, invalid: &Invalid, timeout: Duration) -> Report {
+        let mut recorder = Recorder::start(timeout);
+        (self.kind.begin)(&self.settings, &mut recorder);
+        recorder.finish(Outcome::Fail(Failure::new(Reason::TargetInvalid, invalid)))
+    }
+}
+
+struct Bound<P: Probe> {
+    probe: P,
+    settings: Arc<P::Settings>,
+}
+
+trait Run: Send + Sync {
+    fn begin(&self, recorder: &mut Recorder);
+    fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a>;
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+impl<P: Probe> Run for Bound<P> {
+    fn begin(&self, recorder: &mut Recorder) {
+        P::begin(&self.settings, recorder);
+    }
+
+    fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a> {
+        Box::pin(self.probe.run(net, recorder))
+    }
+}
+
+/// A module bound to a target: pure data, ready to run any number of times.
+#[derive(Clone)]
+pub struct BoxProbe(Arc<dyn Run>);
+
+impl fmt::Debug for BoxProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxProbe")
+    }
+}
+
+impl BoxProbe {
+    /// Asks once. The only place where a deadline is enforced and a panic is caught.
+    pub async fn run(&self, net: &Net, timeout: Duration) -> Report {
+        let mut recorder = Recorder::start(timeout);
+        self.0.begin(&mut recorder);
+        let deadline = recorder.deadline();
+        let asked = caught(self.0.run(net, &mut recorder));
+        let outcome = match tokio::time::timeout_at(deadline, asked).await {
+            Ok(Ok(())) => Outcome::Pass,
+            Ok(Err(failure)) => Outcome::Fail(failure),
+            Err(_) => Outcome::Fail(late(&recorder)),
+        };
+        recorder.finish(outcome)
+    }
+}
+
+fn late(recorder: &Recorder) -> Failure {
+    let timeout = recorder.deadline() - recorder.started();
+    match recorder.current_phase() {
+        Some(phase) if phase == net::RESOLVE => {
+            Failure::new(Reason::DnsTimeout, format_args!("no answer to the lookup within {timeout:?}"))
+        }
+        Some(phase) => Failure::new(Reason::Timeout, format_args!("still in {} after {timeout:?}", phase.name())),
+        None => Failure::new(Reason::Timeout, format_args!("not done after {timeout:?}")),
+    }
+}
+
+/// Turns a panic of the probe into the failure of this one run.
+async fn caught(mut asked: Running<'_>) -> Result<(), Failure> {
+    std::future::poll_fn(move |context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(Failure::new(Reason::AgentPanic, "the probe panicked; the log has the place")))
+        })
+    })
+    .await
+}

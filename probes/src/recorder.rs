@@ -1,0 +1,357 @@
+//! The notebook of a run: phases, readings and notes. The only reader of the clock.
+//!
+//! A run is always in exactly one phase. Entering a phase ends the one before it, so the laps have no gaps and no
+//! overlaps and their lengths add up to the run's duration. The notebook outlives the probe's future: when the deadline
+//! drops the probe, everything written until then stands.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::measure::{Label, Measure, Reading, Shape};
+use crate::report::{Lap, Note, NoteKind, Notes, Outcome, Report};
+
+/// Most notes of one run. Chosen: a long dialogue.
+pub const NOTES_MAX: usize = 256;
+/// Longest note in bytes. Chosen: an SMTP line (RFC 5321 section 4.5.3.1.5) and its escapes.
+pub const NOTE_BYTES_MAX: usize = 1024;
+/// Most readings of one run. Chosen: ten mail servers with sixty readings each.
+pub(crate) const READINGS_MAX: usize = 1024;
+/// Most laps of one run. Chosen: sixteen mail servers with twelve phases each.
+pub(crate) const LAPS_MAX: usize = 256;
+
+/// What a probe is doing. Kinds name theirs in constants; `net` owns resolve, connect and tls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Phase {
+    name: &'static str,
+    whole_only: bool,
+    extra: bool,
+}
+
+impl Phase {
+    /// A phase, named by one lower-case word.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, whole_only: false, extra: false }
+    }
+
+    /// A phase whose gauge shows completed laps only: a lap in which the run failed counts as zero there.
+    pub const fn whole_only(mut self) -> Self {
+        self.whole_only = true;
+        self
+    }
+
+    /// Marks a phase that blackbox_exporter does not show.
+    pub const fn extra(mut self) -> Self {
+        self.extra = true;
+        self
+    }
+
+    /// The phase in one word.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the gauge leaves out the lap in which a run failed.
+    pub const fn is_whole_only(self) -> bool {
+        self.whole_only
+    }
+
+    /// Whether blackbox_exporter lacks it.
+    pub const fn is_extra(self) -> bool {
+        self.extra
+    }
+}
+
+/// What a running probe writes to.
+#[derive(Debug)]
+pub struct Recorder {
+    began: SystemTime,
+    start: Instant,
+    deadline: Instant,
+    step: Option<Arc<str>>,
+    current: Option<(Phase, Instant)>,
+    laps: Vec<Lap>,
+    declared: Vec<Phase>,
+    readings: Vec<Reading>,
+    notes: Notes,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the recorder is the one reader of the clock")]
+fn now() -> (SystemTime, Instant) {
+    (SystemTime::now(), Instant::now())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the recorder is the one reader of the clock")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+impl Recorder {
+    /// Opens the notebook: the run starts now.
+    pub fn start(timeout: Duration) -> Self {
+        let (began, start) = now();
+        Self {
+            began,
+            start,
+            deadline: start + timeout,
+            step: None,
+            current: None,
+            laps: Vec::with_capacity(8),
+            declared: Vec::new(),
+            readings: Vec::with_capacity(24),
+            notes: Notes::default(),
+        }
+    }
+
+    /// Ends the current phase and begins the next. The first phase reaches back to the start of the run.
+    pub fn enter(&mut self, phase: Phase) {
+        let at = if self.laps.is_empty() && self.current.is_none() { self.start } else { instant() };
+        self.enter_at(phase, at);
+    }
+
+    /// As [`Self::enter`], for a change that was seen at `at`, a moment of the current lap. Moments before the lap count as its start.
+    pub fn enter_at(&mut self, phase: Phase, at: Instant) {
+        let at = match self.current {
+            Some((_, since)) => at.max(since),
+            None => self.start,
+        };
+        self.close(at, false);
+        self.current = Some((phase, at));
+    }
+
+    /// The moment this is called, on the run's clock.
+    pub fn now(&self) -> Instant {
+        instant()
+    }
+
+    /// The wall clock: for the validity of certificates, never for durations.
+    pub fn wall_clock(&self) -> SystemTime {
+        self.began + (instant() - self.start)
+    }
+
+    /// Names the leg from here on. Ends the current lap, which belongs to the leg before.
+    pub fn step(&mut self, name: &Arc<str>) {
+        if let Some((phase, _)) = self.current {
+            let at = instant();
+            self.close(at, false);
+            self.current = Some((phase, at));
+        }
+        self.step = Some(Arc::clone(name));
+    }
+
+    /// The current leg.
+    pub fn current_step(&self) -> Option<&Arc<str>> {
+        self.step.as_ref()
+    }
+
+    /// Shows these phases as zero even if the run never enters them.
+    pub fn declare(&mut self, phases: &[Phase]) {
+        for phase in phases {
+            if !self.declared.contains(phase) {
+                self.declared.push(*phase);
+            }
+        }
+    }
+
+    /// Writes down a number of a measure without labels.
+    pub fn read(&mut self, measure: &'static Measure, value: f64) {
+        self.read_with(measure, &[], value);
+    }
+
+    /// Writes down a number. `values` are the labels' values in the measure's order.
+    pub fn read_with(&mut self, measure: &'static Measure, values: &[&str], value: f64) {
+        debug_assert_eq!(measure.labels.len(), values.len(), "labels of {}", measure.name);
+        let labels = measure.labels.iter().zip(values);
+        let labels = labels.map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect();
+        self.read_labelled(measure, labels, value);
+    }
+
+    /// Writes down a number whose label names come from the operator.
+    pub fn read_labelled(&mut self, measure: &'static Measure, labels: Vec<Label>, value: f64) {
+        let reading = Reading { measure, step: self.step.clone(), labels, value };
+        if let Some(known) = self.readings.iter_mut().find(|known| known.is_same_series(&reading)) {
+            match measure.shape {
+                Shape::Level => known.value = value,
+                Shape::Count => known.value += value,
+            }
+        } else if self.readings.len() < READINGS_MAX {
+            self.readings.push(reading);
+        }
+    }
+
+    /// Forgets what was read of a measure in the current leg.
+    pub fn forget(&mut self, measure: &'static Measure) {
+        let step = self.step.clone();
+        self.readings.retain(|reading| !(std::ptr::eq(reading.measure, measure) && reading.step == step));
+    }
+
+    /// Words for people. Never a secret.
+    pub fn note(&mut self, text: impl fmt::Display) {
+        self.push_note(NoteKind::Info, text);
+    }
+
+    /// A line of the dialogue that went to the peer. Never a secret.
+    pub fn sent(&mut self, line: impl fmt::Display) {
+        self.push_note(NoteKind::Sent, line);
+    }
+
+    /// A line of the dialogue that came from the peer.
+    pub fn received(&mut self, line: impl fmt::Display) {
+        self.push_note(NoteKind::Received, line);
+    }
+
+    fn push_note(&mut self, kind: NoteKind, text: impl fmt::Display) {
+        let at = instant() - self.start;
+        self.notes.push(at, kind, text);
+    }
+
+    /// What the probe is doing.
+    pub fn current_phase(&self) -> Option<Phase> {
+        self.current.map(|(phase, _)| phase)
+    }
+
+    /// When the run began.
+    pub const fn started(&self) -> Instant {
+        self.start
+    }
+
+    /// When the run must be over.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Time since the run began.
+    pub fn elapsed(&self) -> Duration {
+        instant() - self.start
+    }
+
+    /// Total length of the completed laps of a phase, and of the current one if it is that phase.
+    pub fn time_in(&self, phase: Phase) -> Duration {
+        let done: Duration = self.laps.iter().filter(|lap| lap.phase == phase).map(|lap| lap.length).sum();
+        match self.current {
+            Some((current, since)) if current == phase => done + (instant() - since),
+            _ => done,
+        }
+    }
+
+    fn close(&mut self, at: Instant, cut: bool) {
+        if let Some((phase, since)) = self.current.take()
+            && self.laps.len() < LAPS_MAX
+        {
+            let (start, length) = (since - self.start, at - since);
+            self.laps.push(Lap { step: self.step.clone(), phase, start, length, cut });
+        }
+    }
+
+    /// Closes the notebook: the run is over.
+    pub fn finish(mut self, outcome: Outcome) -> Report {
+        let end = instant();
+        self.close(end, !matches!(outcome, Outcome::Pass));
+        Report {
+            began: self.began,
+            duration: end - self.start,
+            timeout: self.deadline - self.start,
+            outcome,
+            laps: self.laps,
+            declared: self.declared,
+            readings: self.readings,
+            notes: self.notes,
+        }
+    }
+}
+
+impl Notes {
+    fn push(&mut self, at: Duration, kind: NoteKind, text: impl fmt::Display) {
+        if self.entries.len() >= NOTES_MAX {
+            self.dropped += 1;
+            return;
+        }
+        let start = self.text.len();
+        let mut cut = Cut { text: &mut self.text, left: NOTE_BYTES_MAX };
+        // Writing stops with an error at the limit; what was written until then is the note.
+        let _ = write!(cut, "{text}");
+        self.entries.push(Note { at, kind, start, end: self.text.len() });
+    }
+}
+
+/// Appends until the limit.
+struct Cut<'a> {
+    text: &'a mut String,
+    left: usize,
+}
+
+impl fmt::Write for Cut<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let fits = s.floor_char_boundary(self.left);
+        self.text.push_str(&s[..fits]);
+        self.left -= fits;
+        if fits < s.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Unit;
+
+    const A: Phase = Phase::new("a");
+    const B: Phase = Phase::new("b").whole_only();
+    static LEVEL: Measure = Measure::level("level", Unit::None, "");
+    static COUNT: Measure = Measure::count("count", Unit::None, "");
+
+    #[tokio::test(start_paused = true)]
+    async fn laps_cover_the_run() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        tokio::time::advance(Duration::from_millis(3)).await;
+        recorder.enter(A);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        recorder.enter(B);
+        tokio::time::advance(Duration::from_millis(20)).await;
+        let report = recorder.finish(Outcome::Pass);
+        let laps: Vec<_> =
+            report.laps.iter().map(|lap| (lap.phase.name(), lap.start.as_millis(), lap.length.as_millis())).collect();
+        assert_eq!(laps, [("a", 0, 13), ("b", 13, 20)]);
+        assert_eq!(report.duration, Duration::from_millis(33));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_seen_later_ends_the_lap_when_it_was() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        recorder.enter(A);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        let seen = recorder.now();
+        tokio::time::advance(Duration::from_millis(5)).await;
+        recorder.enter_at(B, seen);
+        let report = recorder.finish(Outcome::Pass);
+        assert_eq!(report.laps[0].length, Duration::from_millis(10));
+        assert_eq!(report.laps[1].length, Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readings_combine_by_shape_and_step() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        for value in [1.0, 2.0] {
+            recorder.read(&LEVEL, value);
+            recorder.read(&COUNT, value);
+        }
+        recorder.step(&"leg".into());
+        recorder.read(&LEVEL, 7.0);
+        let report = recorder.finish(Outcome::Pass);
+        let values: Vec<_> = report.readings.iter().map(|r| (r.measure.name, r.step.as_deref(), r.value)).collect();
+        assert_eq!(values, [("level", None, 2.0), ("count", None, 3.0), ("level", Some("leg"), 7.0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn notes_are_bounded_in_number_and_length() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        for _ in 0..NOTES_MAX + 3 {
+            recorder.received("ä".repeat(NOTE_BYTES_MAX));
+        }
+        let notes = recorder.finish(Outcome::Pass).notes;
+        assert_eq!(notes.iter().count(), NOTES_MAX);
+        assert_eq!(notes.dropped(), 3);
+        assert!(notes.iter().all(|(_, _, text)| text.len() == NOTE_BYTES_MAX));
+    }
+}

@@ -1,0 +1,137 @@
+//! What happened in a run.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::failure::Failure;
+use crate::measure::{Measure, Reading};
+use crate::recorder::Phase;
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service answered as it should.
+    Pass,
+    /// It did not, or the agent could not ask.
+    Fail(Failure),
+}
+
+/// What a run says about the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The service works.
+    Up,
+    /// The service does not work.
+    Down,
+    /// The agent could not ask; nothing is known.
+    Unknown,
+}
+
+/// A stretch of time in one phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lap {
+    /// The leg of the run; `None` for runs of one leg.
+    pub step: Option<Arc<str>>,
+    /// What the probe was doing.
+    pub phase: Phase,
+    /// Time from the start of the run.
+    pub start: Duration,
+    /// How long it took.
+    pub length: Duration,
+    /// True for the lap in which the run failed: it was cut short, not measured.
+    pub cut: bool,
+}
+
+/// Where a note comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteKind {
+    /// The probe's own words.
+    Info,
+    /// Sent to the peer.
+    Sent,
+    /// Received from the peer.
+    Received,
+}
+
+/// Words for people, in the order in which they were written.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
+    pub(crate) text: String,
+    pub(crate) entries: Vec<Note>,
+    pub(crate) dropped: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Note {
+    pub(crate) at: Duration,
+    pub(crate) kind: NoteKind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Notes {
+    /// The notes: time from the start of the run, origin, words.
+    pub fn iter(&self) -> impl Iterator<Item = (Duration, NoteKind, &str)> {
+        self.entries.iter().map(|note| (note.at, note.kind, &self.text[note.start..note.end]))
+    }
+
+    /// How many notes were left out because there were too many.
+    pub const fn dropped(&self) -> usize {
+        self.dropped
+    }
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// When it began, on the wall clock.
+    pub began: SystemTime,
+    /// How long it took, on the monotonic clock.
+    pub duration: Duration,
+    /// How long it was allowed to take.
+    pub timeout: Duration,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where the time went. Without gaps; the lengths add up to the duration.
+    pub laps: Vec<Lap>,
+    /// Phases to be shown as zero if they never ran.
+    pub declared: Vec<Phase>,
+    /// The numbers read.
+    pub readings: Vec<Reading>,
+    /// The words written.
+    pub notes: Notes,
+}
+
+impl Report {
+    /// What the run says about the service.
+    pub fn verdict(&self) -> Verdict {
+        match &self.outcome {
+            Outcome::Pass => Verdict::Up,
+            Outcome::Fail(failure) if failure.reason().is_shortage() => Verdict::Unknown,
+            Outcome::Fail(_) => Verdict::Down,
+        }
+    }
+
+    /// Why it did not pass.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            Outcome::Pass => None,
+            Outcome::Fail(failure) => Some(failure),
+        }
+    }
+
+    /// What the probe was doing when the run ended.
+    pub fn last_lap(&self) -> Option<&Lap> {
+        self.laps.last()
+    }
+
+    /// The first reading of a measure, whatever its labels.
+    pub fn reading(&self, measure: &'static Measure) -> Option<f64> {
+        self.readings.iter().find(|reading| std::ptr::eq(reading.measure, measure)).map(|reading| reading.value)
+    }
+
+    /// The first reading of the measure with this name: for tests and pages that know no kind.
+    pub fn reading_named(&self, name: &str) -> Option<f64> {
+        self.readings.iter().find(|reading| reading.measure.name == name).map(|reading| reading.value)
+    }
+}

@@ -1,0 +1,99 @@
+//! Values that must not be seen.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
+
+/// A value that never shows itself: written inline, as `${env:NAME}` or as `${file:PATH}`.
+///
+/// The environment is read when the configuration is loaded, the file whenever the value is used.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Source);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Source {
+    Value(Box<str>),
+    File(PathBuf),
+}
+
+impl Secret {
+    /// A secret given as it is.
+    pub fn inline(value: impl Into<Box<str>>) -> Self {
+        Self(Source::Value(value.into()))
+    }
+
+    /// A secret whose value is a file's content without surrounding white space.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// The value, where no file has to be read for it.
+    pub(crate) fn value(&self) -> Result<&str, &PathBuf> {
+        match &self.0 {
+            Source::Value(value) => Ok(value),
+            Source::File(path) => Err(path),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let Some(reference) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+            return Ok(Self::inline(text));
+        };
+        match reference.split_once(':') {
+            Some(("env", name)) => match std::env::var(name) {
+                Ok(value) => Ok(Self::inline(value)),
+                Err(_) => Err(format!("environment variable {name:?} is not set or not UTF-8")),
+            },
+            Some(("file", path)) if !path.is_empty() => Ok(Self::file(path)),
+            // Not a reference of ours: blackbox_exporter's users may have such passwords.
+            _ => Ok(Self::inline(text)),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "secret".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "secret"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_shows_itself() {
+        assert_eq!(format!("{:?}", Secret::inline("hunter2")), "<secret>");
+    }
+
+    #[test]
+    fn references_are_told_from_values() {
+        assert_eq!(Secret::parse("${file:/run/pw}"), Ok(Secret::file("/run/pw")));
+        assert_eq!(Secret::parse("${x}"), Ok(Secret::inline("${x}")));
+        assert!(Secret::parse("${env:TUERMER_NO_SUCH_VARIABLE}").is_err());
+    }
+}

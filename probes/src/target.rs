@@ -1,0 +1,98 @@
+//! The operator's text for what is asked.
+
+use std::fmt;
+
+/// What a probe is pointed at: the operator's own text, which each kind parses in its own way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    text: Box<str>,
+    hostname: Option<Box<str>>,
+}
+
+impl Target {
+    /// A target as the operator wrote it.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self { text: text.into(), hostname: None }
+    }
+
+    /// The name to ask for, where it differs from the target's (blackbox_exporter's `hostname` parameter).
+    #[must_use]
+    pub fn with_hostname(mut self, hostname: impl Into<Box<str>>) -> Self {
+        self.hostname = Some(hostname.into());
+        self
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The name to ask for, if it was given apart from the text.
+    pub fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
+    }
+}
+
+/// A host with an optional port, split from an operator's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort<'a> {
+    /// A name or an address, without brackets.
+    pub host: &'a str,
+    /// The port's text, which may be a service name.
+    pub port: Option<&'a str>,
+}
+
+impl<'a> HostPort<'a> {
+    /// Splits `host`, `host:port`, `[v6]`, `[v6]:port`; `None` if the text is none of these.
+    pub fn split(text: &'a str) -> Option<Self> {
+        if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']')?;
+            let port = match rest {
+                "" => None,
+                _ => Some(rest.strip_prefix(':')?),
+            };
+            return Some(Self { host, port });
+        }
+        match text.split_once(':') {
+            None => Some(Self { host: text, port: None }),
+            Some((_, rest)) if rest.contains(':') => None,
+            Some((host, port)) => Some(Self { host, port: Some(port) }),
+        }
+    }
+}
+
+/// Why a module cannot be bound to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalid {
+    /// The target's text cannot be asked by this kind.
+    Target(String),
+    /// The `hostname` contradicts the module.
+    Hostname(String),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(message) | Self::Hostname(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_are_split() {
+        let split = |text| HostPort::split(text).map(|HostPort { host, port }| (host, port));
+        assert_eq!(split("mx.example:25"), Some(("mx.example", Some("25"))));
+        assert_eq!(split("mx.example"), Some(("mx.example", None)));
+        assert_eq!(split("[::1]:53"), Some(("::1", Some("53"))));
+        assert_eq!(split("[::1]"), Some(("::1", None)));
+        assert_eq!(split("::1"), None);
+        assert_eq!(split("[::1"), None);
+        assert_eq!(split("[::1]x"), None);
+    }
+}

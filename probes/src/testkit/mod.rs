@@ -1,0 +1,77 @@
+//! Scripted peers and throw-away certificates, for tests.
+//!
+//! Peers run on loopback, on a port the system chose, inside the test's runtime.
+
+mod authority;
+mod peer;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use authority::{Authority, Leaf};
+pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, reset, say, starttls, trickle, wait_for_ever};
+
+use crate::net::{FileContent, Files, Net, Resolver};
+use crate::report::Report;
+use crate::target::Target;
+
+/// Reads real files, without a cache.
+#[derive(Debug)]
+pub struct DiskFiles;
+
+impl Files for DiskFiles {
+    fn read(&self, path: &Path) -> io::Result<FileContent> {
+        let bytes = std::fs::read(path)?;
+        let version = bytes.iter().fold(7_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        Ok(FileContent { bytes: bytes.into(), version })
+    }
+}
+
+/// A world with the system's names and real files.
+pub fn net() -> Net {
+    Net::new(Resolver::system().expect("a resolver"), Arc::new(DiskFiles))
+}
+
+/// A world whose names come from one server.
+pub fn net_with_resolver(server: std::net::SocketAddr) -> Net {
+    Net::new(Resolver::of_servers(&[server]).expect("a resolver"), Arc::new(DiskFiles))
+}
+
+/// Asks once: a kind's name, its settings as JSON, a target, a timeout.
+pub async fn ask(kind: &str, settings: serde_json::Value, target: &str, timeout: Duration) -> Report {
+    ask_in(&net(), kind, settings, target, timeout).await
+}
+
+/// As [`ask`], in a given world.
+pub async fn ask_in(net: &Net, kind: &str, settings: serde_json::Value, target: &str, timeout: Duration) -> Report {
+    let module = crate::kind(kind).expect("a known kind").module(settings).expect("valid settings");
+    match module.bind(&Target::new(target)) {
+        Ok(probe) => probe.run(net, timeout).await,
+        Err(invalid) => module.refuse(&invalid, timeout),
+    }
+}
+
+/// What a report says in one line, for assertions: `up`, or `reason in phase`.
+pub fn gist(report: &Report) -> String {
+    match report.failure() {
+        None => "up".to_owned(),
+        Some(failure) => {
+            let phase = report.last_lap().map_or("no phase", |lap| lap.phase.name());
+            format!("{} in {phase}", failure.reason())
+        }
+    }
+}
+
+/// Laps must have no gaps and no overlaps, and their lengths must add up to the duration.
+pub fn assert_laps_cover_the_run(report: &Report) {
+    let mut at = Duration::ZERO;
+    for lap in &report.laps {
+        assert_eq!(lap.start, at, "{:?} begins where the lap before ended", lap.phase.name());
+        at += lap.length;
+    }
+    if !report.laps.is_empty() {
+        assert_eq!(at, report.duration, "laps add up to the duration");
+    }
+}

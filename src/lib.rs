@@ -1,0 +1,3 @@
+//! The agent: asks services on a schedule or on demand, and exports the answers.
+
+pub mod plan;

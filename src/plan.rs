@@ -1,0 +1,80 @@
+//! Everything the configuration file means: valid by construction, no text left to parse.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tuermer_probes::{BoxProbe, Module, Target};
+
+/// Everything the configuration file means.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Modules by name.
+    pub modules: BTreeMap<Arc<str>, Arc<NamedModule>>,
+    /// Checks, in the order of the file.
+    pub checks: Vec<Arc<Check>>,
+    /// The agent's own settings.
+    pub agent: AgentSettings,
+}
+
+/// The agent's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSettings {
+    /// Name servers to ask; empty: the system's.
+    pub resolver: Vec<SocketAddr>,
+    /// What `/probe` shows.
+    pub probe_metrics: ProbeMetrics,
+    /// Most runs at once.
+    pub runs_in_flight_max: usize,
+}
+
+impl Default for AgentSettings {
+    fn default() -> Self {
+        Self { resolver: Vec::new(), probe_metrics: ProbeMetrics::Blackbox, runs_in_flight_max: 1000 }
+    }
+}
+
+/// What `/probe` shows of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProbeMetrics {
+    /// What blackbox_exporter has.
+    #[default]
+    Blackbox,
+    /// Everything.
+    All,
+}
+
+/// A module under the name by which it is asked for.
+#[derive(Debug, Clone)]
+pub struct NamedModule {
+    /// The name.
+    pub name: Arc<str>,
+    /// The kind with its settings; `None` for a name without a body, which loads but cannot be asked.
+    pub module: Option<Module>,
+    /// Longest time a run may take, if the file says so.
+    pub timeout: Option<Duration>,
+}
+
+/// A probe with a name, labels, an interval and a timeout.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// What stays the same across reloads and restarts: a hash of name, module and target.
+    pub identity: u64,
+    /// A hash of everything a run depends on: where it changed, the check is another.
+    pub content: u64,
+    /// The name in the file: label `check`.
+    pub name: Arc<str>,
+    /// The module's name: label `module`.
+    pub module: Arc<NamedModule>,
+    /// The target: its text is label `target`.
+    pub target: Target,
+    /// The operator's labels, sorted by name. Never one of the names that tuermer sets itself.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// Time from one start to the next.
+    pub interval: Duration,
+    /// Longest time a run may take: at most the interval, so that a check never overlaps itself.
+    pub timeout: Duration,
+    /// What is run.
+    pub probe: BoxProbe,
+}
