@@ -29,6 +29,8 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
     const TARGET: &'static str;
     /// What a run goes through, in the usual order.
     const PHASES: &'static [Phase];
+    /// True if blackbox_exporter shows no phase of this prober at all, not even those that other probers show.
+    const PHASES_EXTRA: bool = false;
     /// What a run can read, besides [`net::MEASURES`].
     const MEASURES: &'static [&'static Measure];
     /// What can be set. Deserialised strictly; unknown keys are errors.
@@ -58,6 +60,8 @@ pub struct Kind {
     pub target: &'static str,
     /// What a run goes through.
     pub phases: &'static [Phase],
+    /// Whether blackbox_exporter shows no phase of this prober at all.
+    pub phases_extra: bool,
     /// What a run can read, besides [`net::MEASURES`].
     pub measures: &'static [&'static Measure],
     read: ReadSettings,
@@ -80,6 +84,7 @@ impl Kind {
             about: P::ABOUT,
             target: P::TARGET,
             phases: P::PHASES,
+            phases_extra: P::PHASES_EXTRA,
             measures: P::MEASURES,
             read: |deserializer| {
                 let settings: P::Settings = erased_serde::deserialize(deserializer)?;
