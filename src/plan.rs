@@ -69,8 +69,8 @@ pub struct Check {
     pub module: Arc<NamedModule>,
     /// The target: its text is label `target`.
     pub target: Target,
-    /// The operator's labels, sorted by name. Never one of the names that tuermer sets itself.
-    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// The operator's labels, sorted by name, shared by all targets of a check. Never one of the names that tuermer sets itself.
+    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
     /// Time from one start to the next.
     pub interval: Duration,
     /// Longest time a run may take: at most the interval, so that a check never overlaps itself.
