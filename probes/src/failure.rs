@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
+use std::sync::Arc;
+
+use crate::recorder::Phase;
 
 /// Longest message of a failure in bytes. Chosen: a paragraph; messages may quote a hostile peer.
 pub const MESSAGE_BYTES_MAX: usize = 512;
@@ -222,11 +225,20 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Where in a run of several legs something failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) step: Option<Arc<str>>,
+    pub(crate) phase: Phase,
+}
+
 /// A run that did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     reason: Reason,
     message: String,
+    /// `None`: where the run ended.
+    place: Option<Box<Place>>,
 }
 
 impl Failure {
@@ -235,12 +247,21 @@ impl Failure {
         let mut bounded = Bounded { text: String::new(), max: MESSAGE_BYTES_MAX };
         // Writing stops with an error at the limit; what was written until then is the message.
         let _ = write!(bounded, "{message}");
-        Self { reason, message: bounded.text }
+        Self { reason, message: bounded.text, place: None }
     }
 
     /// The failure that an operating-system error means, led by what was being done.
     pub fn io(doing: &str, error: &io::Error) -> Self {
         Self::new(Reason::of_io(error), format_args!("{doing}: {error}"))
+    }
+
+    /// The same failure, of a leg after which the run went on.
+    pub(crate) fn at(self, place: Place) -> Self {
+        Self { place: Some(Box::new(place)), ..self }
+    }
+
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
     }
 
     /// Why, for machines.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::failure::{Failure, Place};
 use crate::measure::{Label, Measure, Reading, Shape};
 use crate::report::{Lap, Note, NoteKind, Notes, Outcome, Report};
 
@@ -72,6 +73,8 @@ pub struct Recorder {
     deadline: Instant,
     step: Option<Arc<str>>,
     current: Option<(Phase, Instant)>,
+    /// End of the last lap that was closed; the start of the run before there was one.
+    closed: Instant,
     laps: Vec<Lap>,
     declared: Vec<Phase>,
     readings: Vec<Reading>,
@@ -98,6 +101,7 @@ impl Recorder {
             deadline: start + timeout,
             step: None,
             current: None,
+            closed: start,
             laps: Vec::with_capacity(8),
             declared: Vec::new(),
             readings: Vec::with_capacity(24),
@@ -105,17 +109,17 @@ impl Recorder {
         }
     }
 
-    /// Ends the current phase and begins the next. The first phase reaches back to the start of the run.
+    /// Ends the current phase and begins the next. The first phase reaches back to the start of the run, the first of a
+    /// leg to the end of the leg before.
     pub fn enter(&mut self, phase: Phase) {
-        let at = if self.laps.is_empty() && self.current.is_none() { self.start } else { instant() };
-        self.enter_at(phase, at);
+        self.enter_at(phase, instant());
     }
 
     /// As [`Self::enter`], for a change that was seen at `at`, a moment of the current lap. Moments before the lap count as its start.
     pub fn enter_at(&mut self, phase: Phase, at: Instant) {
         let at = match self.current {
             Some((_, since)) => at.max(since),
-            None => self.start,
+            None => self.closed,
         };
         self.close(at, false);
         self.current = Some((phase, at));
@@ -131,14 +135,27 @@ impl Recorder {
         self.began + (instant() - self.start)
     }
 
-    /// Names the leg from here on. Ends the current lap, which belongs to the leg before.
+    /// Names the leg from here on. Ends the current lap, which belongs to the leg before; the next [`Self::enter`] begins
+    /// the leg's first.
     pub fn step(&mut self, name: &Arc<str>) {
-        if let Some((phase, _)) = self.current {
-            let at = instant();
-            self.close(at, false);
-            self.current = Some((phase, at));
-        }
+        self.close(instant(), false);
         self.step = Some(Arc::clone(name));
+    }
+
+    /// Ends the leg: what follows belongs to the run as a whole.
+    pub fn leave_step(&mut self) {
+        self.close(instant(), false);
+        self.step = None;
+    }
+
+    /// The leg failed here and the run goes on: ends the lap as cut short and writes its place into the failure.
+    pub fn leg_failed(&mut self, failure: Failure) -> Failure {
+        let place = self.current.map(|(phase, _)| Place { step: self.step.clone(), phase });
+        self.close(instant(), true);
+        match place {
+            Some(place) => failure.at(place),
+            None => failure,
+        }
     }
 
     /// The current leg.
@@ -237,9 +254,9 @@ impl Recorder {
     }
 
     fn close(&mut self, at: Instant, cut: bool) {
-        if let Some((phase, since)) = self.current.take()
-            && self.laps.len() < LAPS_MAX
-        {
+        let Some((phase, since)) = self.current.take() else { return };
+        self.closed = at;
+        if self.laps.len() < LAPS_MAX {
             let (start, length) = (since - self.start, at - since);
             self.laps.push(Lap { step: self.step.clone(), phase, start, length, cut });
         }
@@ -248,7 +265,12 @@ impl Recorder {
     /// Closes the notebook: the run is over.
     pub fn finish(mut self, outcome: Outcome) -> Report {
         let end = instant();
-        self.close(end, !matches!(outcome, Outcome::Pass));
+        if self.current.is_some() {
+            self.close(end, !matches!(outcome, Outcome::Pass));
+        } else if let Some(last) = self.laps.last_mut() {
+            // Between the last leg and the end of the run nothing was done that has a name of its own.
+            last.length += end - self.closed;
+        }
         Report {
             began: self.began,
             duration: end - self.start,
@@ -294,6 +316,7 @@ impl fmt::Write for Cut<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Reason;
     use crate::measure::Unit;
 
     const A: Phase = Phase::new("a");
@@ -327,6 +350,29 @@ mod tests {
         let report = recorder.finish(Outcome::Pass);
         assert_eq!(report.laps[0].length, Duration::from_millis(10));
         assert_eq!(report.laps[1].length, Duration::from_millis(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_leg_is_cut_and_the_next_begins_where_it_ended() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        recorder.enter(A);
+        recorder.step(&"one".into());
+        recorder.enter(B);
+        tokio::time::advance(Duration::from_millis(10)).await;
+        let failure = recorder.leg_failed(Failure::new(Reason::Rejected, "no"));
+        tokio::time::advance(Duration::from_millis(5)).await;
+        recorder.step(&"two".into());
+        recorder.enter(A);
+        tokio::time::advance(Duration::from_millis(20)).await;
+        recorder.leave_step();
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let report = recorder.finish(Outcome::Fail(failure));
+        let lap = |lap: &Lap| (lap.step.as_deref().map(str::to_owned), lap.phase, lap.length.as_millis(), lap.cut);
+        let laps: Vec<_> = report.laps.iter().map(lap).collect();
+        let step = |name: &str| Some(name.to_owned());
+        assert_eq!(laps, [(None, A, 0, false), (step("one"), B, 10, true), (step("two"), A, 26, false)]);
+        assert_eq!(report.duration, Duration::from_millis(36));
+        assert_eq!(report.failed_at(), Some((Some("one"), B)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,7 +38,7 @@ pub struct Lap {
     pub start: Duration,
     /// How long it took.
     pub length: Duration,
-    /// True for the lap in which the run failed: it was cut short, not measured.
+    /// True for a lap in which the run or its leg failed: it was cut short, not measured.
     pub cut: bool,
 }
 
@@ -123,6 +123,14 @@ impl Report {
     /// What the probe was doing when the run ended.
     pub fn last_lap(&self) -> Option<&Lap> {
         self.laps.last()
+    }
+
+    /// Where a run that did not pass failed: its step and phase. With several legs that need not be where it ended.
+    pub fn failed_at(&self) -> Option<(Option<&str>, Phase)> {
+        match self.failure()?.place() {
+            Some(place) => Some((place.step.as_deref(), place.phase)),
+            None => self.last_lap().map(|lap| (lap.step.as_deref(), lap.phase)),
+        }
     }
 
     /// The first reading of a measure, whatever its labels.

@@ -58,7 +58,7 @@ pub fn gist(report: &Report) -> String {
     match report.failure() {
         None => "up".to_owned(),
         Some(failure) => {
-            let phase = report.last_lap().map_or("no phase", |lap| lap.phase.name());
+            let phase = report.failed_at().map_or("no phase", |(_, phase)| phase.name());
             format!("{} in {phase}", failure.reason())
         }
     }
