@@ -182,28 +182,70 @@ impl Net {
         Ok(address)
     }
 
+    /// All addresses of a host, in phase [`RESOLVE`]: the preferred family's, then, where it may be fallen back on, the
+    /// other's.
+    pub async fn addresses(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
+        recorder.enter(RESOLVE);
+        let before = recorder.now();
+        let found = self.every(host, family).await;
+        recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
+        let addresses = found?;
+        for address in &addresses {
+            recorder.note(format_args!("{host} is {address}"));
+        }
+        Ok(addresses)
+    }
+
+    async fn every(&self, host: &str, family: Family) -> Result<Vec<IpAddr>, ResolverError> {
+        if family.fallback
+            && let Some(address) = literal(host)
+        {
+            return Ok(vec![address]);
+        }
+        if !family.fallback {
+            return self.resolver.addresses(host, family.preferred).await;
+        }
+        match self.both(host, family.preferred).await {
+            (Ok(mut addresses), others) => {
+                addresses.extend(others.unwrap_or_default());
+                Ok(addresses)
+            }
+            (Err(_), Ok(others)) => Ok(others),
+            (Err(error), Err(other)) => Err(telling(error, other)),
+        }
+    }
+
+    /// The addresses of the preferred family, and those of the other.
+    async fn both(&self, host: &str, preferred: IpProtocol) -> (Found, Found) {
+        let other = match preferred {
+            IpProtocol::Ip4 => IpProtocol::Ip6,
+            IpProtocol::Ip6 => IpProtocol::Ip4,
+        };
+        tokio::join!(self.resolver.addresses(host, preferred), self.resolver.addresses(host, other))
+    }
+
     async fn pick(&self, host: &str, family: Family) -> Result<IpAddr, ResolverError> {
         if family.fallback
             && let Some(address) = literal(host)
         {
             return Ok(address);
         }
-        let other = match family.preferred {
-            IpProtocol::Ip4 => IpProtocol::Ip6,
-            IpProtocol::Ip6 => IpProtocol::Ip4,
-        };
         if !family.fallback {
             return Ok(self.resolver.addresses(host, family.preferred).await?[0]);
         }
-        let (preferred, fallback) =
-            tokio::join!(self.resolver.addresses(host, family.preferred), self.resolver.addresses(host, other));
-        match (preferred, fallback) {
+        match self.both(host, family.preferred).await {
             (Ok(addresses), _) => Ok(addresses[0]),
             (Err(_), Ok(addresses)) => Ok(addresses[addresses.len() - 1]),
-            // Where one family merely has no record, the other's error tells more.
-            (Err(error), Err(other)) => Err(if error.reason == Reason::DnsNodata { other } else { error }),
+            (Err(error), Err(other)) => Err(telling(error, other)),
         }
     }
+}
+
+type Found = Result<Vec<IpAddr>, ResolverError>;
+
+/// Where one family merely has no record, the other's error tells more.
+fn telling(preferred: ResolverError, other: ResolverError) -> ResolverError {
+    if preferred.reason == Reason::DnsNodata { other } else { preferred }
 }
 
 /// FNV-1a, 32 bit, over the four or sixteen bytes of the address.
