@@ -28,7 +28,18 @@ fn family_matches(source: Source, peer: SocketAddr) -> Result<(), Failure> {
 impl Net {
     /// Opens a TCP connection, in phase [`CONNECT`].
     pub async fn tcp(&self, recorder: &mut Recorder, peer: SocketAddr, source: Source) -> Result<TcpStream, Failure> {
-        recorder.enter(CONNECT);
+        self.tcp_in(CONNECT, recorder, peer, source).await
+    }
+
+    /// As [`Self::tcp`], in a phase of the kind's own: for kinds that show the time of a connection that failed.
+    pub async fn tcp_in(
+        &self,
+        phase: Phase,
+        recorder: &mut Recorder,
+        peer: SocketAddr,
+        source: Source,
+    ) -> Result<TcpStream, Failure> {
+        recorder.enter(phase);
         family_matches(source, peer)?;
         let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.map_err(|error| Failure::io("cannot open a socket", &error))?;

@@ -4,6 +4,7 @@
 
 mod authority;
 mod peer;
+mod responder;
 
 use std::io;
 use std::path::Path;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use authority::{Authority, Leaf};
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, reset, say, starttls, trickle, wait_for_ever};
+pub use responder::Responder;
 
 use crate::net::{FileContent, Files, Net, Resolver};
 use crate::report::Report;

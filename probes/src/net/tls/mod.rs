@@ -183,7 +183,22 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        recorder.enter(TLS);
+        self.handshake_in(TLS, net, recorder, stream, name).await
+    }
+
+    /// As [`Self::handshake`], in a phase of the kind's own: for kinds that count it as part of connecting.
+    pub async fn handshake_in<S>(
+        &self,
+        phase: Phase,
+        net: &Net,
+        recorder: &mut Recorder,
+        stream: S,
+        name: &str,
+    ) -> Result<(Secured<S>, Session), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        recorder.enter(phase);
         let built = self.built(net)?;
         let name = self.settings.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(name);
         // A name that no certificate can carry is still connected to where nobody verifies it.
