@@ -32,7 +32,7 @@ pub use probe::{BoxProbe, Kind, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
 pub use secret::Secret;
-pub use target::{HostPort, Invalid, Target};
+pub use target::{HostPort, Invalid, Target, port_number};
 
 /// Every kind there is: one line for a protocol.
 pub static KINDS: &[Kind] = &[];

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
+
+use crate::failure::{Failure, Reason};
+use crate::net::Source;
 
 /// Which Internet protocol is tried first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,6 +116,47 @@ impl JsonSchema for Span {
     }
 }
 
+/// `source_ip_address`: any text loads, as in blackbox_exporter; a text that is no address fails the run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceAddress(Option<Result<IpAddr, Box<str>>>);
+
+impl SourceAddress {
+    /// The local address to speak from, if one is set.
+    pub fn get(&self) -> Result<Source, Failure> {
+        match &self.0 {
+            None => Ok(None),
+            Some(Ok(address)) => Ok(Some(*address)),
+            Some(Err(text)) => {
+                let message = format_args!("source_ip_address: {text:?} is not an IP address");
+                Err(Failure::new(Reason::ConfigUnusable, message))
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SourceAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+            "" => Self(None),
+            text => Self(Some(text.parse().map_err(|_| text.into()))),
+        })
+    }
+}
+
+impl JsonSchema for SourceAddress {
+    fn schema_name() -> Cow<'static, str> {
+        "ip_address".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "default": ""})
+    }
+}
+
 /// `true`: the default of switches that are on unless switched off.
 pub const fn yes() -> bool {
     true
@@ -120,6 +165,14 @@ pub const fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_that_is_no_address_fails_only_when_used() {
+        let read = |text: &str| SourceAddress::deserialize(serde_json::json!(text)).expect("any text");
+        assert_eq!(read("").get(), Ok(None));
+        assert_eq!(read("::1").get(), Ok(Some(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]))));
+        assert_eq!(read("localhost").get().map_err(|failure| failure.reason()), Err(Reason::ConfigUnusable));
+    }
 
     #[test]
     fn go_durations_are_read() {

@@ -61,6 +61,44 @@ impl<'a> HostPort<'a> {
     }
 }
 
+/// Names that may stand for a port (IANA Service Name and Transport Protocol Port Number Registry). The system's
+/// `/etc/services` is not read: a name must mean the same on every machine.
+const SERVICES: &[(&str, u16)] = &[
+    ("domain", 53),
+    ("ftp", 21),
+    ("http", 80),
+    ("https", 443),
+    ("imap", 143),
+    ("imap2", 143),
+    ("imaps", 993),
+    ("irc", 194),
+    ("ldap", 389),
+    ("ldaps", 636),
+    ("mysql", 3306),
+    ("nntp", 119),
+    ("ntp", 123),
+    ("pop3", 110),
+    ("pop3s", 995),
+    ("postgresql", 5432),
+    ("redis", 6379),
+    ("rsync", 873),
+    ("sieve", 4190),
+    ("sip", 5060),
+    ("sips", 5061),
+    ("smtp", 25),
+    ("smtps", 465),
+    ("ssh", 22),
+    ("submission", 587),
+    ("submissions", 465),
+    ("telnet", 23),
+];
+
+/// The port that a number or a well-known service's name means.
+pub fn port_number(text: &str) -> Option<u16> {
+    let named = || SERVICES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, port)| *port);
+    text.parse().ok().or_else(named)
+}
+
 /// Why a module cannot be bound to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invalid {
@@ -94,5 +132,16 @@ mod tests {
         assert_eq!(split("::1"), None);
         assert_eq!(split("[::1"), None);
         assert_eq!(split("[::1]x"), None);
+    }
+
+    #[test]
+    fn ports_are_numbers_or_names() {
+        assert_eq!(port_number("0"), Some(0));
+        assert_eq!(port_number("65535"), Some(65535));
+        assert_eq!(port_number("ssh"), Some(22));
+        assert_eq!(port_number("HTTPS"), Some(443));
+        for wrong in ["", "65536", "-1", "//host", "nosuchservice"] {
+            assert_eq!(port_number(wrong), None, "{wrong}");
+        }
     }
 }
