@@ -207,6 +207,11 @@ impl Reason {
             Some(libc::ETIMEDOUT) => return Self::Timeout,
             _ => {}
         }
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(_)) => return Self::TlsAlert,
+            Some(_) => return Self::TlsHandshake,
+            None => {}
+        }
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::ConnectRefused,
             io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
@@ -346,6 +351,12 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn an_alert_inside_an_encrypted_stream_is_no_broken_connection() {
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+        assert_eq!(Reason::of_io(&io::Error::new(io::ErrorKind::InvalidData, alert)), Reason::TlsAlert);
     }
 
     #[test]
