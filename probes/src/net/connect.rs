@@ -1,7 +1,10 @@
 //! Opening connections: TCP, UDP and unix sockets.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpSocket, TcpStream, UdpSocket, UnixStream};
 
@@ -67,10 +70,15 @@ impl Net {
         Ok(socket)
     }
 
-    /// Opens a connection to a unix socket, in phase [`CONNECT`].
+    /// Opens a connection to a unix socket, in phase [`CONNECT`]. A path that begins with `@` names a socket without a
+    /// file (unix(7), "abstract").
     pub async fn unix(&self, recorder: &mut Recorder, path: &Path) -> Result<UnixStream, Failure> {
         recorder.enter(CONNECT);
-        let stream = UnixStream::connect(path).await.map_err(|error| {
+        let spelt = match path.as_os_str().as_bytes().strip_prefix(b"@") {
+            Some(name) => Cow::Owned(PathBuf::from(OsStr::from_bytes(&[b"\0", name].concat()))),
+            None => Cow::Borrowed(path),
+        };
+        let stream = UnixStream::connect(spelt).await.map_err(|error| {
             let message = format!("cannot connect to {}: {error}", path.display());
             match error.kind() {
                 std::io::ErrorKind::NotFound => Failure::new(Reason::ConnectRefused, message),

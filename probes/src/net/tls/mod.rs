@@ -259,8 +259,12 @@ impl Session {
         self.seen.identity()
     }
 
-    /// Writes down the metrics that blackbox_exporter shows of a channel; `with_cipher` where it shows the suite.
+    /// Writes down the metrics that blackbox_exporter shows of a channel; `with_cipher` where it shows the suite. What
+    /// an earlier channel of the same leg left is forgotten: a run can start TLS inside TLS.
     pub fn read(&self, recorder: &mut Recorder, with_cipher: bool) {
+        for measure in [&EARLIEST_EXPIRY, &LAST_CHAIN_INFO, &VERSION_INFO, &CIPHER_INFO] {
+            recorder.forget(measure);
+        }
         recorder.read_with(&VERSION_INFO, &[self.version], 1.0);
         if with_cipher {
             recorder.read_with(&CIPHER_INFO, &[&self.cipher], 1.0);
