@@ -1,0 +1,107 @@
+//! Grafana's dashboard: its expressions are read by promtool, its shape is what Grafana loads.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{output, program, project_file};
+use crate::yaml;
+
+/// What Grafana puts in the place of its variables, once chosen so that Prometheus can read it.
+const VARIABLES: [(&str, &str); 6] = [
+    ("$__rate_interval", "5m"),
+    ("$__interval", "1m"),
+    ("$__range", "1h"),
+    ("$agent", "127.0.0.1:9115"),
+    ("$check", ".*"),
+    ("$target", "a|b"),
+];
+
+#[test]
+fn promtool_reads_every_expression() {
+    let Some(promtool) = program(&["promtool"]) else { return };
+    let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
+    let mut count = 0;
+    for panel in panels(&dashboard()) {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            count += 1;
+            let expression = substituted(target["expr"].as_str().expect("expr"));
+            let quoted = serde_json::to_string(&expression).expect("JSON, which is YAML");
+            writeln!(rules, "      - record: dashboard:expression{count}:value\n        expr: {quoted}").expect("text");
+        }
+    }
+    assert!(count > 50, "only {count} expressions found");
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("dashboard.yml");
+    fs::write(&path, rules).expect("rules");
+    output(Command::new(promtool).args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(path));
+}
+
+#[test]
+fn the_dashboard_can_be_installed_anywhere() {
+    let dashboard = dashboard();
+    assert_eq!(dashboard["uid"], "tuermer");
+    assert!(dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 36), "Grafana 9 or later");
+    assert!(dashboard.get("id").is_none(), "an id belongs to one Grafana");
+    let variables = dashboard["templating"]["list"].as_array().expect("variables");
+    assert_eq!(variables[0]["type"], "datasource");
+    for panel in panels(&dashboard).iter().filter(|panel| panel["type"] != "row") {
+        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+    }
+}
+
+#[test]
+fn panels_have_distinct_ids_and_do_not_overlap() {
+    let dashboard = dashboard();
+    let ids: Vec<u64> = panels(&dashboard).iter().map(|panel| panel["id"].as_u64().expect("id")).collect();
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
+    no_overlap(dashboard["panels"].as_array().expect("panels"));
+    for row in dashboard["panels"].as_array().expect("panels") {
+        no_overlap(row["panels"].as_array().map_or(&[], Vec::as_slice));
+    }
+}
+
+#[test]
+fn provisioning_finds_the_dashboard_and_the_data_source() {
+    let providers = yaml("deploy/grafana/provisioning/dashboards/tuermer.yml");
+    let folder = providers["providers"][0]["options"]["path"].as_str().expect("path");
+    let compose = fs::read_to_string(project_file("deploy/compose.yml")).expect("compose.yml");
+    assert!(compose.contains(&format!("- ./grafana/dashboards:{folder}:ro")));
+    let sources = yaml("deploy/grafana/provisioning/datasources/prometheus.yml");
+    assert_eq!(sources["datasources"][0]["type"], "prometheus");
+    assert_eq!(sources["datasources"][0]["isDefault"], true);
+}
+
+fn dashboard() -> Value {
+    let text = fs::read_to_string(project_file("deploy/grafana/dashboards/tuermer.json")).expect("dashboard");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// All panels: rows, and what rows hold.
+fn panels(dashboard: &Value) -> Vec<&Value> {
+    let outer = dashboard["panels"].as_array().expect("panels").iter();
+    outer.flat_map(|panel| panel["panels"].as_array().into_iter().flatten().chain([panel])).collect()
+}
+
+fn substituted(expression: &str) -> String {
+    let expression =
+        VARIABLES.iter().fold(expression.to_owned(), |text, (variable, value)| text.replace(variable, value));
+    assert!(!expression.contains('$'), "a variable is left in {expression}");
+    expression
+}
+
+fn no_overlap(panels: &[Value]) {
+    let place = |panel: &Value| ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_u64().expect(side));
+    for (index, panel) in panels.iter().enumerate() {
+        let [x, y, w, h] = place(panel);
+        assert!(x + w <= 24, "{} is too wide", panel["title"]);
+        for other in &panels[..index] {
+            let [ox, oy, ow, oh] = place(other);
+            let apart = x + w <= ox || ox + ow <= x || y + h <= oy || oy + oh <= y;
+            assert!(apart, "{} lies on {}", panel["title"], other["title"]);
+        }
+    }
+}
