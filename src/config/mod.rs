@@ -1,0 +1,125 @@
+//! Text to plan: the one place that sees configuration text.
+//!
+//! A file is read whole, understood whole, or refused with everything that is wrong with it. Knows no setting of any
+//! kind of probe: sections are handed to their kinds.
+
+mod agent;
+mod checks;
+mod fault;
+mod fields;
+mod hash;
+mod misread;
+mod modules;
+mod node;
+mod reader;
+mod scalar;
+mod source;
+mod suggest;
+mod yaml;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use checks::{
+    INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, TARGET_BYTES_MAX,
+    TIMEOUT_DEFAULT,
+};
+pub use fault::ConfigError;
+use fault::Fault;
+use fields::Fields;
+use modules::Modules;
+use source::Place;
+
+use crate::plan::Plan;
+
+/// Largest configuration file in bytes. Chosen: 100,000 targets are a tenth of it.
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
+
+const KEYS: [&str; 5] = ["modules", "checks", "resolver", "probe_metrics", "limits"];
+
+/// A configuration that can be used.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it means.
+    pub plan: Plan,
+    /// SHA-256 of the text.
+    pub digest: [u8; 32],
+    /// The text.
+    pub text: Arc<str>,
+    /// What an operator should know although the file is valid.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a file.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let text = read_file(path)?;
+    let (plan, warnings) = understand(&text, &path.display().to_string())?;
+    Ok(Loaded { plan, digest: hash::sha256(&text), text: text.into(), warnings })
+}
+
+/// The checksum of a file's present content, to see whether a reload would change anything.
+pub fn checksum(path: &Path) -> Result<[u8; 32], ConfigError> {
+    read_file(path).map(|text| hash::sha256(&text))
+}
+
+/// Understands a text. `origin` is what messages call it.
+pub fn parse(text: &str, origin: &str) -> Result<Plan, ConfigError> {
+    understand(text, origin).map(|(plan, _)| plan)
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |why: &dyn std::fmt::Display| ConfigError::unreadable(path, why);
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(unreadable(&format_args!("it is larger than {} MiB", FILE_BYTES_MAX >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(&format_args!("line {line} is not UTF-8"))
+    })
+}
+
+fn understand(text: &str, origin: &str) -> Result<(Plan, Vec<String>), ConfigError> {
+    let mut faults = Vec::new();
+    let mut warnings = Vec::new();
+    let plan = read_plan(text, &mut faults, &mut warnings);
+    match plan {
+        Ok(plan) if faults.is_empty() => Ok((plan, warnings)),
+        Ok(_) => Err(ConfigError::new(faults, text, origin)),
+        Err(fault) => Err(ConfigError::new(vec![fault], text, origin)),
+    }
+}
+
+fn read_plan(text: &str, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Result<Plan, Fault> {
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(Fault::new(Place::TOP, format_args!("larger than {} MiB", FILE_BYTES_MAX >> 20)));
+    }
+    let Some(root) = yaml::read(text)? else {
+        return Err(Fault::new(Place::TOP, "the file is empty").with_help("a configuration without anything is: {}"));
+    };
+    let fields = Fields::of(&root, root.place, "a configuration")?;
+    fields.refuse_others(KEYS.into_iter(), faults);
+
+    let mut plan = Plan::default();
+    let modules = match fields.find("modules") {
+        Some(section) => modules::read(section, faults, warnings),
+        None => Modules::new(),
+    };
+    for entry in fields.iter() {
+        agent::read(entry, &mut plan.agent, faults);
+    }
+    if let Some(section) = fields.find("checks") {
+        plan.checks = checks::read(section, &modules, faults);
+    }
+    plan.modules = modules.into_iter().map(|(name, loaded)| (name, loaded.module)).collect();
+    Ok(plan)
+}
+
+#[cfg(test)]
+mod tests;

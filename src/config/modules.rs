@@ -1,0 +1,134 @@
+//! `modules:` — blackbox_exporter's section, unchanged.
+//!
+//! Knows no setting of any kind: a section is handed to its kind as it stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tuermer_probes::settings::Span;
+use tuermer_probes::{KINDS, Kind, Module};
+
+use super::fault::Fault;
+use super::fields::Fields;
+use super::hash;
+use super::misread::Faults;
+use super::node::{Entry, Form, Node, Scalar, Value};
+use super::reader::Reader;
+use super::source::Place;
+use crate::plan::NamedModule;
+
+/// Probers of blackbox_exporter that this build lacks: such modules load, so that their file does, but cannot be asked.
+const MISSING: [&str; 2] = ["grpc", "websocket"];
+
+/// Modules by name, with the hash of what each says.
+pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;
+
+/// A module and what the checks that use it need to know.
+pub(super) struct Loaded {
+    pub(super) module: Arc<NamedModule>,
+    /// Hash of the module's content.
+    pub(super) content: u64,
+    /// True for a module that is valid, but that nothing can be asked with.
+    pub(super) is_unusable: bool,
+}
+
+/// Reads the section. Modules at fault are loaded without a kind, so that checks are not blamed for them.
+pub(super) fn read(section: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Modules {
+    let mut modules = Modules::new();
+    let fields = match Fields::of(&section.value, section.key_place, "`modules`") {
+        Ok(fields) => fields,
+        Err(fault) => {
+            faults.push(fault);
+            return modules;
+        }
+    };
+    for entry in fields.iter() {
+        let name: Arc<str> = entry.key.as_ref().into();
+        let mut named = NamedModule { name: Arc::clone(&name), module: None, timeout: None };
+        let faults_before = faults.len();
+        if !entry.value.is_null() {
+            let (module, timeout) = read_module(entry, faults, warnings);
+            named = NamedModule { module, timeout, ..named };
+        }
+        let is_unusable = named.module.is_none() && faults.len() == faults_before;
+        let content = hash::of_node(&entry.value);
+        modules.insert(name, Loaded { module: Arc::new(named), content, is_unusable });
+    }
+    modules
+}
+
+fn read_module(
+    entry: &Entry<'_>,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+) -> (Option<Module>, Option<Duration>) {
+    let what = format!("module `{}`", entry.key);
+    let fields = match Fields::of(&entry.value, entry.key_place, &what) {
+        Ok(fields) => fields,
+        Err(fault) => {
+            faults.push(fault);
+            return (None, None);
+        }
+    };
+    let names = KINDS.iter().map(|kind| kind.name).chain(MISSING);
+    fields.refuse_others(["prober", "timeout"].into_iter().chain(names.clone()), faults);
+
+    let timeout = fields.find("timeout").and_then(|timeout| {
+        let faults_of_timeout = Faults::default();
+        let reader = Reader::new(&timeout.value, timeout.place(), &faults_of_timeout);
+        match <Span as serde::Deserialize>::deserialize(reader) {
+            Ok(span) => Some(span.0).filter(|span| !span.is_zero()),
+            Err(error) => {
+                faults.push(faults_of_timeout.take(timeout.place(), error));
+                None
+            }
+        }
+    });
+
+    let prober = fields.required("prober", &what).and_then(|entry| Ok((entry.place(), entry.text()?)));
+    let kind = match prober {
+        Ok((place, prober)) => {
+            let kind = tuermer_probes::kind(prober);
+            if kind.is_none() && MISSING.contains(&prober) {
+                warnings.push(format!("{what}: this version has no prober `{prober}`; the module cannot be asked"));
+            } else if kind.is_none() {
+                faults.push(Fault::unknown(place, "prober", prober, names));
+            }
+            kind
+        }
+        Err(fault) => {
+            faults.push(fault.with_allowed("", names));
+            None
+        }
+    };
+
+    // Sections of other kinds are of no use, but must be valid all the same.
+    let mut module = None;
+    for section in KINDS {
+        let is_own = kind.is_some_and(|kind| std::ptr::eq(kind, section));
+        let read = match fields.find(section.name) {
+            Some(found) => settings(section, &found.value, found.key_place),
+            None if is_own => settings(section, &EMPTY, entry.key_place)
+                .map_err(|fault| fault.with_help(format_args!("it belongs into the section `{}`", section.name))),
+            None => continue,
+        };
+        match read {
+            Ok(read) if is_own => module = Some(read),
+            Ok(_) => {}
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (module, timeout)
+}
+
+/// A section that is not there: every key that must be set is missing.
+static EMPTY: Node<'static> = Node {
+    place: Place::TOP,
+    value: Value::Scalar(Scalar { text: std::borrow::Cow::Borrowed(""), form: Form::Plain }),
+};
+
+fn settings(kind: &'static Kind, node: &Node<'_>, place: Place) -> Result<Module, Fault> {
+    let faults = Faults::default();
+    kind.module(Reader::new(node, place, &faults)).map_err(|error| faults.take(place, error))
+}
