@@ -257,7 +257,10 @@ pub(super) fn judge(name: &str, error: &std::io::Error, seen: &Seen) -> Failure 
         Error::InvalidCertificate(CertificateError::Expired) => Reason::TlsCertExpired,
         Error::InvalidCertificate(CertificateError::NotValidYet) => Reason::TlsCertNotYetValid,
         Error::InvalidCertificate(CertificateError::NotValidForName) => Reason::TlsCertName,
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => Reason::TlsCertUntrusted,
+        // A signature that none of the authorities of that name made: an authority that is not trusted bears the name.
+        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            Reason::TlsCertUntrusted
+        }
         Error::InvalidCertificate(CertificateError::Revoked) => Reason::TlsCertRevoked,
         Error::InvalidCertificate(_) => Reason::TlsCertInvalid,
         Error::AlertReceived(_) => Reason::TlsAlert,
