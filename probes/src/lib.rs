@@ -21,9 +21,11 @@ mod report;
 mod secret;
 pub mod settings;
 mod target;
+mod tcp;
 #[cfg(any(test, feature = "testkit"))]
 #[expect(clippy::disallowed_methods, reason = "peers run beside the probe that is tested")]
 pub mod testkit;
+mod unix;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
 pub use measure::{Label, Measure, Reading, Shape, Unit};
@@ -35,7 +37,7 @@ pub use secret::Secret;
 pub use target::{HostPort, Invalid, Target, port_number};
 
 /// Every kind there is: one line for a protocol.
-pub static KINDS: &[Kind] = &[];
+pub static KINDS: &[Kind] = &[Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

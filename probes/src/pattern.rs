@@ -37,6 +37,11 @@ impl Pattern {
         self.compiled.captures(text)
     }
 
+    /// The number of the group with this name.
+    pub fn group(&self, name: &str) -> Option<usize> {
+        self.compiled.capture_names().position(|known| known == Some(name))
+    }
+
     /// The pattern as the operator wrote it.
     pub fn source(&self) -> &str {
         &self.source

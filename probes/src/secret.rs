@@ -38,7 +38,8 @@ impl Secret {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a reference or takes the text as it is.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Some(reference) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
             return Ok(Self::inline(text));
         };
