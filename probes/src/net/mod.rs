@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use connect::{CONNECT, Source};
 pub use resolve::{Family, RESOLVE, Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
-pub use tls::{Identity, Secured, Session, TLS, Tls, TlsSettings, TlsVersion};
+pub use tls::{Identity, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
 
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;

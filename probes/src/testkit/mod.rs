@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use authority::{Authority, Leaf};
+pub use authority::{Authority, Leaf, in_days};
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;
 

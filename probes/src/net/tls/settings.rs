@@ -88,34 +88,59 @@ impl TlsSettings {
     }
 }
 
-/// The material of a client, read from where the settings say.
-pub(super) struct Pem {
-    pub(super) ca: Option<Arc<[u8]>>,
-    pub(super) cert: Option<Arc<[u8]>>,
-    pub(super) key: Option<Arc<[u8]>>,
+/// The material of a client, from where the settings say.
+pub(super) struct Pem<'a> {
+    pub(super) ca: Option<Text<'a>>,
+    pub(super) cert: Option<Text<'a>>,
+    pub(super) key: Option<Text<'a>>,
     /// Versions of the files.
     pub(super) versions: Vec<u64>,
 }
 
+/// A PEM text: the settings' own, or a file's. No copy is made: most handshakes only compare versions.
+pub(super) enum Text<'a> {
+    Inline(&'a str),
+    File(Arc<[u8]>),
+}
+
+impl std::ops::Deref for Text<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Inline(text) => text.as_bytes(),
+            Self::File(bytes) => bytes,
+        }
+    }
+}
+
 impl TlsSettings {
-    pub(super) fn pem(&self, net: &Net) -> Result<Pem, Failure> {
+    pub(super) fn pem(&self, net: &Net) -> Result<Pem<'_>, Failure> {
         if self.ca_ref.is_some() || self.cert_ref.is_some() || self.key_ref.is_some() {
             let message = "tls_config: ca_ref, cert_ref and key_ref need a secret manager, and there is none";
             return Err(Failure::new(Reason::ConfigUnusable, message));
         }
         let mut versions = Vec::new();
-        let mut read = |inline: Option<&str>, file: Option<&PathBuf>| match (inline, file) {
-            (Some(text), _) => Ok(Some(Arc::from(text.as_bytes()))),
-            (None, Some(path)) if !path.as_os_str().is_empty() => net.file(path).map(|content| {
+        let mut file = |path: Option<&PathBuf>| match path.filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => net.file(path).map(|content| {
                 versions.push(content.version);
-                Some(content.bytes)
+                Some(Text::File(content.bytes))
             }),
-            _ => Ok(None),
+            None => Ok(None),
         };
-        let ca = read(self.ca.as_deref(), self.ca_file.as_ref())?;
-        let cert = read(self.cert.as_deref(), self.cert_file.as_ref())?;
-        let key_text = self.key.as_ref().map(|key| net.secret(key)).transpose()?;
-        let key = read(key_text.as_deref(), self.key_file.as_ref())?;
+        let ca = match &self.ca {
+            Some(text) => Some(Text::Inline(text)),
+            None => file(self.ca_file.as_ref())?,
+        };
+        let cert = match &self.cert {
+            Some(text) => Some(Text::Inline(text)),
+            None => file(self.cert_file.as_ref())?,
+        };
+        let key = match self.key.as_ref().map(Secret::value) {
+            Some(Ok(text)) => Some(Text::Inline(text)),
+            Some(Err(path)) => file(Some(path))?,
+            None => file(self.key_file.as_ref())?,
+        };
         Ok(Pem { ca, cert, key, versions })
     }
 

@@ -1,182 +1,208 @@
-//! Who is trusted: writes the chain down, then decides.
+//! Writes the chain down, then decides whether it is trusted.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::cell::Cell;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert, spki_for_anchor};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity, RequiredEkuNotFoundContext, VerifiedPath};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::failure::{Failure, Reason};
-use crate::net::tls::identity::{self, Identity};
-use crate::recorder::Recorder;
+use crate::net::tls::identity::{Identity, Known};
+use crate::net::tls::judge;
+use crate::net::tls::roots::{Roots, Validity};
+use crate::net::tls::seen::{Seen, Trust};
 
-/// Most certificates of a chain that are looked at. Chosen: real chains have two to four.
-const CHAIN_CERTIFICATES_MAX: usize = 10;
+/// Most certificates of a chain that are looked at. Chosen: real chains have two to four. A whole chain takes at most
+/// 64 KiB (rustls' limit of a handshake message).
+const CHAIN_CERTIFICATES_MAX: usize = 16;
 
-/// Trusted authorities, with the ends of their validity.
-#[derive(Debug)]
-pub(crate) struct Roots {
-    anchors: Vec<TrustAnchor<'static>>,
-    /// The certificates behind the anchors, in the same order.
-    certificates: Vec<(CertificateDer<'static>, i64)>,
-}
-
-impl Roots {
-    fn of(certificates: impl Iterator<Item = CertificateDer<'static>>) -> Self {
-        let mut roots = Self { anchors: Vec::new(), certificates: Vec::new() };
-        for certificate in certificates {
-            if let (Ok(anchor), Some(until)) =
-                (anchor_from_trusted_cert(&certificate), identity::not_after(&certificate))
-            {
-                roots.anchors.push(anchor.to_owned());
-                roots.certificates.push((certificate, until));
-            }
-        }
-        roots
-    }
-
-    pub(super) fn of_pem(pem: &[u8]) -> Result<Self, String> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        let roots = Self::of(certificates.map_err(|error| error.to_string())?.into_iter());
-        if roots.anchors.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(roots) }
-    }
-
-    /// The latest end of validity of the authorities with this name and key.
-    fn valid_until(&self, anchor: &TrustAnchor<'_>) -> Option<i64> {
-        let same = |other: &TrustAnchor<'_>| {
-            other.subject == anchor.subject && spki_for_anchor(other) == spki_for_anchor(anchor)
-        };
-        let ends =
-            self.anchors.iter().zip(&self.certificates).filter(|(other, _)| same(other)).map(|(_, (_, until))| *until);
-        ends.max()
-    }
-
-    fn holds(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.certificates.iter().any(|(known, _)| known == certificate)
-    }
-}
-
-/// The system's trusted authorities, loaded when first needed.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SystemRoots(Arc<OnceLock<Result<Arc<Roots>, String>>>);
-
-impl SystemRoots {
-    pub(super) fn get(&self) -> Result<Arc<Roots>, Failure> {
-        let loaded = self.0.get_or_init(|| {
-            let loaded = rustls_native_certs::load_native_certs();
-            let roots = Roots::of(loaded.certs.into_iter());
-            if roots.anchors.is_empty() {
-                return Err("the system has no trusted certificate authorities".to_owned());
-            }
-            Ok(Arc::new(roots))
-        });
-        loaded.clone().map_err(|message| Failure::new(Reason::ConfigUnusable, message))
-    }
-}
-
-/// What the peer showed in one handshake.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
-    identity: Option<Identity>,
-    certificates: usize,
-    earliest_expiry: Option<i64>,
-    verified_until: Option<i64>,
-    decided: bool,
-}
-
-impl Seen {
-    pub(super) const fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
-    }
-
-    pub(super) fn earliest_expiry(&self) -> Option<f64> {
-        self.earliest_expiry.map(|at| at as f64)
-    }
-
-    pub(super) fn verified_until(&self) -> Option<f64> {
-        self.verified_until.map(|at| at as f64)
-    }
-
-    pub(super) fn read(&self, recorder: &mut Recorder) {
-        if !self.decided {
-            return;
-        }
-        recorder.read(&super::CHAIN_CERTIFICATES, self.certificates as f64);
-        recorder.read(&super::CERT_VERIFIED, f64::from(u8::from(self.verified_until.is_some())));
-        if let Some(identity) = &self.identity {
-            recorder.read(&super::CERT_NOT_BEFORE, identity.not_before as f64);
-            recorder.read(&super::CERT_NOT_AFTER, identity.not_after as f64);
-        }
-    }
+/// What is done about a certificate that is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// The handshake fails.
+    Refuse,
+    /// The handshake goes on; the cause is in [`Seen::trust`].
+    WriteDown,
 }
 
 /// Verifies for one handshake.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// `None`: everybody is trusted.
-    roots: Option<Arc<Roots>>,
-    /// `None`: the name is none that a certificate can carry.
-    name: Option<ServerName<'static>>,
-    now: Duration,
-    seen: Mutex<Seen>,
+    pub(super) roots: Option<Arc<Roots>>,
+    /// Whom the certificate must be for.
+    pub(super) name: Named,
+    pub(super) now: Duration,
+    pub(super) strictness: Strictness,
+    pub(super) known: Arc<Known>,
+    /// The settings' own client certificate.
+    pub(super) client: Arc<dyn ResolvesClientCert>,
+    pub(super) seen: Mutex<Seen>,
+}
+
+/// Whom a certificate must be for.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) text: Box<str>,
+    /// `None`: no certificate can carry this name.
+    pub(super) server_name: Option<ServerName<'static>>,
+}
+
+impl Named {
+    pub(super) fn of(text: &str) -> Self {
+        Self { text: text.into(), server_name: ServerName::try_from(text.to_owned()).ok() }
+    }
+}
+
+/// Stands in a configuration until a handshake puts its own verifier in place: trusts nobody.
+#[derive(Debug)]
+pub(super) struct Nobody;
+
+impl ServerCertVerifier for Nobody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::InvalidCertificate(CertificateError::BadSignature))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::InvalidCertificate(CertificateError::BadSignature))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        Vec::new()
+    }
 }
 
 impl Verifier {
-    pub(super) fn new(roots: Option<Arc<Roots>>, name: Option<ServerName<'static>>, now: Duration) -> Self {
-        Self { roots, name, now, seen: Mutex::new(Seen::default()) }
+    /// Takes what was seen; for the end of the handshake.
+    pub(super) fn take_seen(&self) -> Seen {
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Stands in a configuration until a handshake puts its own in place: trusts nobody.
-    pub(super) fn refusing() -> Self {
-        let nobody = Roots { anchors: Vec::new(), certificates: Vec::new() };
-        Self::new(Some(Arc::new(nobody)), None, Duration::ZERO)
-    }
-
-    pub(super) fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The end of validity of the verified chain.
+    /// The end of validity of the verified chain that lasts longest.
     fn decide(
         &self,
         roots: &Roots,
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
+        chain: &[Option<Arc<Identity>>],
     ) -> Result<i64, webpki::Error> {
-        let now = UnixTime::since_unix_epoch(self.now);
+        let identity = chain.first().and_then(Option::as_deref).ok_or(webpki::Error::BadDer)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
-        let own_end = identity::not_after(leaf).ok_or(webpki::Error::BadDer)?;
         let until = if roots.holds(leaf) {
-            // Trusted as it stands, as Go does it: a service's self-signed certificate given as its own authority.
-            if i64::try_from(now.as_secs()).unwrap_or(i64::MAX) > own_end {
-                let not_after = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(own_end).unwrap_or(0)));
-                return Err(webpki::Error::CertExpired { time: now, not_after });
-            }
-            own_end
+            self.decide_trusted_leaf(identity)?
         } else {
-            let path = end_entity.verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
-                &roots.anchors,
-                rest,
-                now,
-                KeyUsage::server_auth(),
-                None,
-                None,
-            )?;
-            let intermediates =
-                path.intermediate_certificates().filter_map(|certificate| identity::not_after(&certificate.der()));
-            intermediates.chain(roots.valid_until(path.anchor())).fold(own_end, i64::min)
+            self.decide_path(roots, &end_entity, rest, chain, identity.not_after)?
         };
-        match &self.name {
+        match &self.name.server_name {
             Some(name) => end_entity.verify_is_valid_for_subject_name(name)?,
             None => return Err(webpki::Error::MalformedDnsIdentifier),
         }
         Ok(until)
     }
+
+    /// A certificate that is itself among the trusted ones needs no path, as in Go: a service's self-signed certificate
+    /// given as its own authority.
+    fn decide_trusted_leaf(&self, identity: &Identity) -> Result<i64, webpki::Error> {
+        let time = UnixTime::since_unix_epoch(self.now);
+        if self.now_seconds() > identity.not_after {
+            return Err(webpki::Error::CertExpired { time, not_after: unix_time(identity.not_after) });
+        }
+        if self.now_seconds() < identity.not_before {
+            return Err(webpki::Error::CertNotValidYet { time, not_before: unix_time(identity.not_before) });
+        }
+        if !identity.for_servers {
+            let context = RequiredEkuNotFoundContext { required: KeyUsage::server_auth(), present: Vec::new() };
+            return Err(webpki::Error::RequiredEkuNotFoundContext(context));
+        }
+        Ok(identity.not_after)
+    }
+
+    /// Looks at paths until one lasts as long as the peer's own certificate: none can last longer.
+    fn decide_path(
+        &self,
+        roots: &Roots,
+        end_entity: &EndEntityCert<'_>,
+        rest: &[CertificateDer<'_>],
+        chain: &[Option<Arc<Identity>>],
+        own_end: i64,
+    ) -> Result<i64, webpki::Error> {
+        let time = UnixTime::since_unix_epoch(self.now);
+        let longest = Cell::new(None::<i64>);
+        let end_of = |der: &CertificateDer<'_>| {
+            let position = rest.iter().position(|certificate| certificate.as_ref() == der.as_ref())?;
+            Some(chain.get(position + 1)?.as_deref()?.not_after)
+        };
+        let look = |path: &VerifiedPath<'_>| {
+            let root_end = match roots.valid_until(path.anchor(), self.now_seconds()) {
+                Validity::Valid(until) => until,
+                Validity::Ended(at) => {
+                    return Err(webpki::Error::CertExpired { time, not_after: unix_time(at) });
+                }
+                Validity::NotBegun(at) => {
+                    return Err(webpki::Error::CertNotValidYet { time, not_before: unix_time(at) });
+                }
+            };
+            let ends = path.intermediate_certificates().filter_map(|certificate| end_of(&certificate.der()));
+            let until = ends.fold(own_end.min(root_end), i64::min);
+            longest.set(longest.get().max(Some(until)));
+            // An error makes the search go on.
+            if until == own_end { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
+        };
+        let found = end_entity.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            roots.anchors(),
+            rest,
+            time,
+            KeyUsage::server_auth(),
+            None,
+            Some(&look),
+        );
+        match (longest.get(), found) {
+            (Some(until), _) => Ok(until),
+            (None, Err(error)) => Err(error),
+            (None, Ok(_)) => Err(webpki::Error::UnknownIssuer),
+        }
+    }
+
+    fn now_seconds(&self) -> i64 {
+        i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether the signature's certificate may be one that webpki cannot read: nobody trusts it anyway.
+    fn reads_any_certificate(&self) -> bool {
+        self.roots.is_none() || self.strictness == Strictness::WriteDown
+    }
+}
+
+fn unix_time(seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 impl ServerCertVerifier for Verifier {
@@ -185,23 +211,31 @@ impl ServerCertVerifier for Verifier {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _ocsp: &[u8],
+        ocsp: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let rest = &rest[..rest.len().min(CHAIN_CERTIFICATES_MAX)];
-        let decision = self.roots.as_ref().map(|roots| self.decide(roots, leaf, rest));
-        let chain = std::iter::once(leaf).chain(rest);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen {
-            identity: Identity::of_der(leaf),
-            certificates: 1 + rest.len(),
-            earliest_expiry: chain.filter_map(|certificate| identity::not_after(certificate)).min(),
-            verified_until: decision.as_ref().and_then(|decision| decision.as_ref().ok().copied()),
-            decided: true,
+        let certificates = 1 + rest.len();
+        let rest = &rest[..rest.len().min(CHAIN_CERTIFICATES_MAX - 1)];
+        let chain: Vec<_> = std::iter::once(leaf).chain(rest).map(|der| self.known.identity(der)).collect();
+        let decision = self.roots.as_ref().map(|roots| self.decide(roots, leaf, rest, &chain));
+        let (trust, answer) = match decision {
+            None => (Trust::NotChecked, Ok(ServerCertVerified::assertion())),
+            Some(Ok(until)) => (Trust::Verified(until), Ok(ServerCertVerified::assertion())),
+            Some(Err(error)) => {
+                let failure = judge::refusal(&error, &self.name.text, &chain, certificates, self.now_seconds());
+                let answer = match self.strictness {
+                    Strictness::WriteDown => Ok(ServerCertVerified::assertion()),
+                    Strictness::Refuse => Err(Error::InvalidCertificate(explain(error))),
+                };
+                (Trust::Refused(failure), answer)
+            }
         };
-        match decision {
-            None | Some(Ok(_)) => Ok(ServerCertVerified::assertion()),
-            Some(Err(error)) => Err(Error::InvalidCertificate(explain(error))),
-        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.chain = chain;
+        seen.certificates = certificates;
+        seen.trust = trust;
+        seen.ocsp_stapled = !ocsp.is_empty();
+        answer
     }
 
     fn verify_tls12_signature(
@@ -210,7 +244,13 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &super::provider().signature_verification_algorithms)
+        let algorithms = &super::provider().signature_verification_algorithms;
+        match verify_tls12_signature(message, certificate, signed, algorithms) {
+            Err(Error::InvalidCertificate(_)) if self.reads_any_certificate() => {
+                verify_with_key(message, certificate, signed)
+            }
+            verified => verified,
+        }
     }
 
     fn verify_tls13_signature(
@@ -219,11 +259,53 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &super::provider().signature_verification_algorithms)
+        let algorithms = &super::provider().signature_verification_algorithms;
+        match verify_tls13_signature(message, certificate, signed, algorithms) {
+            Err(Error::InvalidCertificate(_)) if self.reads_any_certificate() => {
+                verify_with_key(message, certificate, signed)
+            }
+            verified => verified,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         super::provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Verifies with nothing but the certificate's key: old devices have certificates of version 1, which webpki does not read.
+fn verify_with_key(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    const UNREADABLE: Error = Error::InvalidCertificate(CertificateError::BadEncoding);
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| UNREADABLE)?;
+    let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
+    let key = RawPublicKeyEntity::try_from(&key).map_err(|_| UNREADABLE)?;
+    let schemes = super::provider().signature_verification_algorithms.mapping;
+    let algorithms =
+        schemes.iter().filter(|(scheme, _)| *scheme == signed.scheme).flat_map(|(_, algorithms)| *algorithms);
+    for algorithm in algorithms {
+        if key.verify_signature(*algorithm, message, signed.signature()).is_ok() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+    }
+    Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
+}
+
+/// Hands out the settings' client certificate, and writes down that it was asked for.
+impl ResolvesClientCert for Verifier {
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let key = self.client.resolve(issuers, schemes);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.client_certificate_asked = true;
+        seen.client_certificate_given = key.is_some();
+        key
+    }
+
+    fn has_certs(&self) -> bool {
+        self.client.has_certs()
     }
 }
 
@@ -232,50 +314,13 @@ fn explain(error: webpki::Error) -> CertificateError {
     match error {
         webpki::Error::CertExpired { .. } => CertificateError::Expired,
         webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
-        webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity => CertificateError::UnknownIssuer,
+        webpki::Error::UnknownIssuer
+        | webpki::Error::CaUsedAsEndEntity
+        | webpki::Error::InvalidSignatureForPublicKey => CertificateError::UnknownIssuer,
         webpki::Error::CertRevoked => CertificateError::Revoked,
         webpki::Error::CertNotValidForName(_) | webpki::Error::MalformedDnsIdentifier => {
             CertificateError::NotValidForName
         }
-        webpki::Error::InvalidSignatureForPublicKey => CertificateError::BadSignature,
         other => CertificateError::Other(rustls::OtherError(Arc::new(other))),
-    }
-}
-
-/// What a failed handshake means.
-pub(super) fn judge(name: &str, error: &std::io::Error, seen: &Seen) -> Failure {
-    let holder = seen.identity().map_or("", |identity| identity.subject.as_str());
-    let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return match Reason::of_io(error) {
-            Reason::ClosedEarly => {
-                Failure::new(Reason::ClosedEarly, "the peer closed the connection during the TLS handshake")
-            }
-            _ => Failure::io("TLS handshake", error),
-        };
-    };
-    let reason = match tls {
-        Error::InvalidCertificate(CertificateError::Expired) => Reason::TlsCertExpired,
-        Error::InvalidCertificate(CertificateError::NotValidYet) => Reason::TlsCertNotYetValid,
-        Error::InvalidCertificate(CertificateError::NotValidForName) => Reason::TlsCertName,
-        // A signature that none of the authorities of that name made: an authority that is not trusted bears the name.
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
-            Reason::TlsCertUntrusted
-        }
-        Error::InvalidCertificate(CertificateError::Revoked) => Reason::TlsCertRevoked,
-        Error::InvalidCertificate(_) => Reason::TlsCertInvalid,
-        Error::AlertReceived(_) => Reason::TlsAlert,
-        _ => Reason::TlsHandshake,
-    };
-    match reason {
-        Reason::TlsCertName => {
-            let names = seen.identity().map_or("", |identity| identity.dns_names.as_str());
-            Failure::new(reason, format_args!("the certificate is not for {name} but for {names:?} ({holder})"))
-        }
-        Reason::TlsCertExpired
-        | Reason::TlsCertNotYetValid
-        | Reason::TlsCertUntrusted
-        | Reason::TlsCertRevoked
-        | Reason::TlsCertInvalid => Failure::new(reason, format_args!("{tls} (certificate of {holder:?})")),
-        _ => Failure::new(reason, tls),
     }
 }
