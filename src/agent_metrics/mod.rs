@@ -1,0 +1,250 @@
+//! The agent's own metrics: its build, its configuration, its runs, its shortages. Knows no check and no kind.
+
+mod process;
+mod render;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::core::Collector;
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tuermer_probes::{Reason, Report};
+
+/// Upper bounds of lateness in seconds. Chosen: the timer's tick is a millisecond, and ten seconds late is far too late.
+const LATENESS_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Why a due run was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Skip {
+    /// As many runs as allowed were in flight for a whole interval.
+    Overload,
+    /// Its moment had passed by more than an interval, or the run before it was still going on.
+    Late,
+}
+
+impl Skip {
+    /// The cause in one lower-case word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overload => "overload",
+            Self::Late => "late",
+        }
+    }
+}
+
+/// The agent's own metrics. Cheap to write from any thread.
+#[derive(Debug)]
+pub struct AgentMetrics {
+    registry: Registry,
+    checks: IntGauge,
+    /// Under tuermer's name and under blackbox_exporter's.
+    reload_successful: [IntGauge; 2],
+    reload_moment: [Gauge; 2],
+    module_unknown: IntCounter,
+    runs_in_flight: IntGauge,
+    lateness: Histogram,
+    skipped: IntCounterVec,
+    shortages: IntCounterVec,
+    panics: IntCounter,
+    web_requests: IntCounterVec,
+    scrapes: IntCounterVec,
+    scrapes_in_flight: IntGauge,
+}
+
+/// A run going on, as long as it lives.
+#[derive(Debug)]
+pub struct RunInFlight(IntGauge);
+
+impl Drop for RunInFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Default for AgentMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AgentMetrics {
+    /// Metrics in a registry of their own.
+    pub fn new() -> Self {
+        let new = Registering(Registry::new());
+        new.info(
+            "tuermer_build_info",
+            "The agent's build.",
+            &[
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("revision", option_env!("TUERMER_REVISION").unwrap_or("unknown")),
+                ("rustc", env!("TUERMER_RUSTC")),
+            ],
+        );
+        new.info(
+            "blackbox_exporter_build_info",
+            "The agent's build, under the name that dashboards for blackbox_exporter ask for.",
+            &[
+                ("branch", ""),
+                ("goarch", std::env::consts::ARCH),
+                ("goos", std::env::consts::OS),
+                ("goversion", ""),
+                ("revision", option_env!("TUERMER_REVISION").unwrap_or("unknown")),
+                ("tags", ""),
+                ("version", env!("CARGO_PKG_VERSION")),
+            ],
+        );
+        let reload = ["tuermer_config", "blackbox_exporter_config"];
+        Self {
+            checks: new.gauge("tuermer_checks", "Checks in the configuration."),
+            reload_successful: reload.map(|prefix| {
+                let name = format!("{prefix}_last_reload_successful");
+                new.gauge(&name, "Whether the last attempt to load the configuration succeeded.")
+            }),
+            reload_moment: reload.map(|prefix| {
+                let name = format!("{prefix}_last_reload_success_timestamp_seconds");
+                new.float_gauge(&name, "When the configuration was last loaded with success.")
+            }),
+            module_unknown: new.counter("blackbox_module_unknown_total", "Requests for a module that does not exist."),
+            runs_in_flight: new.gauge("tuermer_runs_in_flight", "Runs going on, scheduled and on demand."),
+            lateness: new.histogram(
+                "tuermer_run_start_lateness_seconds",
+                "How much later than due scheduled runs began.",
+                LATENESS_BOUNDS,
+            ),
+            skipped: new.counters(
+                "tuermer_runs_skipped_total",
+                "Scheduled runs that were due but not made.",
+                "reason",
+                &[Skip::Overload.name(), Skip::Late.name()],
+            ),
+            shortages: new.counters(
+                "tuermer_agent_shortages_total",
+                "Runs that say nothing of the service because the agent fell short.",
+                "reason",
+                &Reason::ALL
+                    .iter()
+                    .filter(|reason| reason.is_shortage())
+                    .map(|reason| reason.name())
+                    .collect::<Vec<_>>(),
+            ),
+            panics: new.counter("tuermer_panics_total", "Panics of probes, each caught and the end of one run only."),
+            web_requests: new.counter_vec(
+                "tuermer_web_requests_total",
+                "Requests answered, by route and status code.",
+                &["path", "code"],
+            ),
+            scrapes: new.counters(
+                "promhttp_metric_handler_requests_total",
+                "Answers to requests for these metrics, by status code.",
+                "code",
+                &["200", "500", "503"],
+            ),
+            scrapes_in_flight: new
+                .gauge("promhttp_metric_handler_requests_in_flight", "Requests for these metrics being answered."),
+            registry: new.0,
+        }
+    }
+
+    /// A configuration with so many checks was loaded.
+    pub fn config_loaded(&self, checks: usize, at: SystemTime) {
+        self.checks.set(i64::try_from(checks).unwrap_or(i64::MAX));
+        self.reload_successful.iter().for_each(|gauge| gauge.set(1));
+        let moment = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        self.reload_moment.iter().for_each(|gauge| gauge.set(moment));
+    }
+
+    /// A configuration could not be loaded; the one before stays.
+    pub fn config_rejected(&self) {
+        self.reload_successful.iter().for_each(|gauge| gauge.set(0));
+    }
+
+    /// Somebody asked for a module that does not exist.
+    pub fn module_unknown(&self) {
+        self.module_unknown.inc();
+    }
+
+    /// A run begins; it is in flight until the value is dropped.
+    #[must_use]
+    pub fn run_began(&self) -> RunInFlight {
+        self.runs_in_flight.inc();
+        RunInFlight(self.runs_in_flight.clone())
+    }
+
+    /// How much later than due a scheduled run began.
+    pub fn run_was_late(&self, lateness: Duration) {
+        self.lateness.observe(lateness.as_secs_f64());
+    }
+
+    /// Scheduled runs were due but not made.
+    pub fn runs_skipped(&self, skip: Skip, runs: u64) {
+        self.skipped.with_label_values(&[skip.name()]).inc_by(runs);
+    }
+
+    /// Counts what a report, scheduled or on demand, says of the agent itself.
+    pub fn reported(&self, report: &Report) {
+        let Some(reason) = report.failure().map(tuermer_probes::Failure::reason) else { return };
+        if reason.is_shortage() {
+            self.shortages.with_label_values(&[reason.name()]).inc();
+        }
+        if reason == Reason::AgentPanic {
+            self.panics.inc();
+        }
+    }
+
+    /// A request was answered. The path is a route, not what was asked for.
+    pub fn web_request(&self, path: &'static str, code: u16) {
+        let code = code.to_string();
+        self.web_requests.with_label_values(&[path, &code]).inc();
+        if path.ends_with("/metrics") {
+            self.scrapes.with_label_values(&[&code]).inc();
+        }
+    }
+}
+
+/// Makes metrics and puts them into the registry.
+struct Registering(Registry);
+
+impl Registering {
+    fn collector(&self, collector: impl Collector + 'static) {
+        self.0.register(Box::new(collector)).expect("every metric has a name of its own");
+    }
+
+    fn made<M: Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("names, labels and bounds are valid");
+        self.collector(metric.clone());
+        metric
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.made(IntGauge::new(name, help))
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Gauge {
+        self.made(Gauge::new(name, help))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.made(IntCounter::new(name, help))
+    }
+
+    fn counter_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.made(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    /// Counters of one label, zero from the start: so that the first event is an increase.
+    fn counters(&self, name: &str, help: &str, label: &str, values: &[&str]) -> IntCounterVec {
+        let counters = self.counter_vec(name, help, &[label]);
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        counters
+    }
+
+    fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
+        self.made(Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds.to_vec())))
+    }
+
+    fn info(&self, name: &str, help: &str, labels: &[(&str, &str)]) {
+        let (names, values): (Vec<_>, Vec<_>) = labels.iter().copied().unzip();
+        self.made(GaugeVec::new(Opts::new(name, help), &names)).with_label_values(&values).set(1.0);
+    }
+}

@@ -1,0 +1,255 @@
+//! A report as samples: which families it has, with which labels and values. Knows measures, never kinds by name.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tuermer_probes::{Kind, Measure, Reading, Report, Verdict};
+
+use super::number::seconds;
+use super::text::write_label;
+use crate::plan::ProbeMetrics;
+
+/// Most labels of one sample. Chosen: three times what a kind declares; operators name labels too.
+const LABELS_MAX: usize = 16;
+/// Nanoseconds in a second: lengths are added up as whole nanoseconds, so that sums have no rounding noise.
+const NANOS: f64 = 1e9;
+
+/// What a sample is a sample of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Family {
+    Duration,
+    FailureInfo,
+    /// Time per phase; the name contains the kind's.
+    Phases,
+    Success,
+    Timeout,
+    Measure(&'static Measure),
+}
+
+impl Family {
+    /// The family's name. `phases` is the name of the one that depends on the kind.
+    pub(crate) const fn name<'a>(&self, phases: &'a str) -> &'a str {
+        match self {
+            Self::Duration => "probe_duration_seconds",
+            Self::FailureInfo => "probe_failure_info",
+            Self::Phases => phases,
+            Self::Success => "probe_success",
+            Self::Timeout => "probe_timeout_seconds",
+            Self::Measure(measure) => measure.name,
+        }
+    }
+
+    pub(crate) const fn help(&self) -> &'static str {
+        match self {
+            Self::Duration => "How long the probe took to complete, in seconds.",
+            Self::FailureInfo => "Why the probe did not pass, and in which phase.",
+            Self::Phases => "Time spent in each phase of the probe, in seconds.",
+            Self::Success => "Whether the probe passed. Absent if the agent could not ask.",
+            Self::Timeout => "How long the probe was allowed to take, in seconds.",
+            Self::Measure(measure) => measure.help,
+        }
+    }
+}
+
+/// The name of the family of a kind's phases.
+pub(crate) fn phases_name(kind: &Kind) -> String {
+    format!("probe_{}_duration_seconds", kind.name)
+}
+
+/// One number with its labels, which are a stretch of [`Samples::text`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) family: Family,
+    pub(crate) value: f64,
+    start: u32,
+    end: u32,
+}
+
+/// Everything a report says in numbers: sorted by family and labels, no series twice.
+#[derive(Debug)]
+pub(crate) struct Samples<'a> {
+    pub(crate) list: Vec<Sample>,
+    text: Vec<u8>,
+    phases: &'a str,
+}
+
+/// Label names that a report's own labels must not repeat, because they are on every sample of the check.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken<'a> {
+    pub(crate) own: &'a [&'a str],
+    pub(crate) operator: &'a [(Arc<str>, Arc<str>)],
+}
+
+impl Taken<'_> {
+    fn contains(&self, name: &str) -> bool {
+        self.own.contains(&name) || self.operator.iter().any(|(taken, _)| **taken == *name)
+    }
+}
+
+impl<'a> Samples<'a> {
+    /// The samples of a report. `phases` is the name of the family of phases.
+    pub(crate) fn of(report: &Report, kind: &Kind, phases: &'a str, what: ProbeMetrics, taken: Taken<'_>) -> Self {
+        let samples = Self { list: Vec::with_capacity(report.readings.len() + 16), text: Vec::new(), phases };
+        let mut builder = Builder { samples, labels: Labels { taken, pairs: Vec::new() } };
+        builder.run(report, what);
+        builder.phases(report, kind, what);
+        for reading in &report.readings {
+            if what == ProbeMetrics::All || !reading.measure.extra {
+                builder.reading(reading);
+            }
+        }
+        let mut samples = builder.samples;
+        samples.fold();
+        samples
+    }
+
+    /// The labels of a sample, rendered, without braces.
+    pub(crate) fn labels(&self, sample: &Sample) -> &[u8] {
+        &self.text[sample.start as usize..sample.end as usize]
+    }
+
+    /// The family name of a sample.
+    pub(crate) fn name(&self, sample: &Sample) -> &'a str {
+        sample.family.name(self.phases)
+    }
+
+    /// Sorts, adds up the laps of one phase, and leaves one sample of each series.
+    fn fold(&mut self) {
+        let Self { list, text, phases } = self;
+        let labels = |sample: &Sample| &text[sample.start as usize..sample.end as usize];
+        let order = |a: &Sample, b: &Sample| -> Ordering {
+            a.family.name(phases).cmp(b.family.name(phases)).then_with(|| labels(a).cmp(labels(b)))
+        };
+        list.sort_unstable_by(order);
+        list.dedup_by(|next, kept| {
+            let same = order(next, kept).is_eq();
+            if same && matches!(kept.family, Family::Phases) {
+                kept.value += next.value;
+            }
+            same
+        });
+        for sample in list.iter_mut().filter(|sample| matches!(sample.family, Family::Phases)) {
+            sample.value /= NANOS;
+        }
+    }
+}
+
+struct Builder<'a, 'r> {
+    samples: Samples<'a>,
+    labels: Labels<'r>,
+}
+
+impl<'r> Builder<'_, 'r> {
+    /// What every report has.
+    fn run(&mut self, report: &'r Report, what: ProbeMetrics) {
+        self.push(Family::Duration, seconds(report.duration));
+        self.push(Family::Timeout, seconds(report.timeout));
+        match report.verdict() {
+            Verdict::Up => self.push(Family::Success, 1.0),
+            Verdict::Down => self.push(Family::Success, 0.0),
+            Verdict::Unknown => {}
+        }
+        if let (ProbeMetrics::All, Some(failure)) = (what, report.failure()) {
+            let (step, phase) = match report.failed_at() {
+                Some((step, phase)) => (step, Some(phase.name())),
+                None => (None, None),
+            };
+            self.labels.add("reason", failure.reason().name());
+            self.labels.add_some("phase", phase);
+            self.labels.add_some("step", step);
+            self.push(Family::FailureInfo, 1.0);
+        }
+    }
+
+    /// Lengths in nanoseconds; [`Samples::fold`] adds them up.
+    fn phases(&mut self, report: &'r Report, kind: &Kind, what: ProbeMetrics) {
+        if what == ProbeMetrics::Blackbox && kind.phases_extra {
+            return;
+        }
+        for lap in &report.laps {
+            if what == ProbeMetrics::All || !lap.phase.is_extra() {
+                let length = if lap.cut && lap.phase.is_whole_only() { Duration::ZERO } else { lap.length };
+                self.phase(lap.step.as_deref(), lap.phase.name(), length);
+            }
+        }
+        for phase in &report.declared {
+            let hidden = what == ProbeMetrics::Blackbox && phase.is_extra();
+            if !hidden && !report.laps.iter().any(|lap| lap.phase.name() == phase.name()) {
+                self.phase(None, phase.name(), Duration::ZERO);
+            }
+        }
+    }
+
+    fn phase(&mut self, step: Option<&'r str>, phase: &'static str, length: Duration) {
+        self.labels.add("phase", phase);
+        self.labels.add_some("step", step);
+        self.push(Family::Phases, length.as_nanos() as f64);
+    }
+
+    fn reading(&mut self, reading: &'r Reading) {
+        for label in &reading.labels {
+            self.labels.add(&label.name, &label.value);
+        }
+        self.labels.add_some("step", reading.step.as_deref());
+        self.push(Family::Measure(reading.measure), reading.value);
+    }
+
+    /// A sample with the labels added since the last.
+    fn push(&mut self, family: Family, value: f64) {
+        let text = &mut self.samples.text;
+        let start = offset(text.len());
+        self.labels.write(text);
+        let end = offset(text.len());
+        self.samples.list.push(Sample { family, value, start, end });
+    }
+}
+
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).expect("readings and labels are limited to far less than 4 GiB")
+}
+
+/// The labels of one sample, sorted by name, no name twice.
+struct Labels<'r> {
+    taken: Taken<'r>,
+    pairs: Vec<(Cow<'r, str>, &'r str)>,
+}
+
+impl<'r> Labels<'r> {
+    /// Adds a label. As in Prometheus, a name that the check's own labels have is shown with `exported_` before it.
+    fn add(&mut self, name: &'r str, value: &'r str) {
+        let mut name = valid_name(name);
+        while self.taken.contains(&name) {
+            name = Cow::Owned(format!("exported_{name}"));
+        }
+        if let Err(at) = self.pairs.binary_search_by(|(known, _)| (**known).cmp(&name))
+            && self.pairs.len() < LABELS_MAX
+        {
+            self.pairs.insert(at, (name, value));
+        }
+    }
+
+    fn add_some(&mut self, name: &'static str, value: Option<&'r str>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) {
+        let start = out.len();
+        for (name, value) in self.pairs.drain(..) {
+            write_label(&name, value, start, out);
+        }
+    }
+}
+
+/// A label's name with an underscore for whatever may not stand in one.
+fn valid_name(name: &str) -> Cow<'_, str> {
+    let valid = |(at, c): (usize, char)| c.is_ascii_alphabetic() || c == '_' || (at > 0 && c.is_ascii_digit());
+    if !name.is_empty() && name.char_indices().all(valid) {
+        return Cow::Borrowed(name);
+    }
+    let replaced = name.char_indices().map(|at| if valid(at) { at.1 } else { '_' });
+    Cow::Owned(std::iter::once('_').chain(replaced).collect())
+}
