@@ -20,6 +20,7 @@ mod recorder;
 mod report;
 mod secret;
 pub mod settings;
+mod smtp;
 mod target;
 mod tcp;
 #[cfg(any(test, feature = "testkit"))]
@@ -37,7 +38,7 @@ pub use secret::Secret;
 pub use target::{HostPort, Invalid, Target, port_number};
 
 /// Every kind there is: one line for a protocol.
-pub static KINDS: &[Kind] = &[Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
+pub static KINDS: &[Kind] = &[Kind::of::<smtp::Smtp>(), Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

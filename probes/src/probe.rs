@@ -153,19 +153,18 @@ struct Bound<P: Probe> {
 }
 
 trait Run: Send + Sync {
-    fn begin(&self, recorder: &mut Recorder);
     fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a>;
 }
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 impl<P: Probe> Run for Bound<P> {
-    fn begin(&self, recorder: &mut Recorder) {
-        P::begin(&self.settings, recorder);
-    }
-
     fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a> {
-        Box::pin(self.probe.run(net, recorder))
+        // All of the kind's code is inside the future, where a panic is caught.
+        Box::pin(async move {
+            P::begin(&self.settings, recorder);
+            self.probe.run(net, recorder).await
+        })
     }
 }
 
@@ -183,7 +182,6 @@ impl BoxProbe {
     /// Asks once. The only place where a deadline is enforced and a panic is caught.
     pub async fn run(&self, net: &Net, timeout: Duration) -> Report {
         let mut recorder = Recorder::start(timeout);
-        self.0.begin(&mut recorder);
         let deadline = recorder.deadline();
         let asked = caught(self.0.run(net, &mut recorder));
         let outcome = match tokio::time::timeout_at(deadline, asked).await {
@@ -215,4 +213,52 @@ async fn caught(mut asked: Running<'_>) -> Result<(), Failure> {
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::{gist, net};
+
+    /// Panics while it begins or while it runs, as its target says.
+    #[derive(Debug)]
+    struct Panicking {
+        while_running: bool,
+    }
+
+    impl Probe for Panicking {
+        const NAME: &'static str = "panicking";
+        const ABOUT: &'static str = "Panics.";
+        const TARGET: &'static str = "When to.";
+        const PHASES: &'static [Phase] = &[net::CONNECT];
+        const MEASURES: &'static [&'static Measure] = &[];
+        type Settings = bool;
+
+        fn bind(_: &Arc<bool>, target: &Target) -> Result<Self, Invalid> {
+            Ok(Self { while_running: target.text() == "run" })
+        }
+
+        fn begin(while_beginning: &bool, _: &mut Recorder) {
+            assert!(!while_beginning, "while beginning");
+        }
+
+        async fn run(&self, _: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
+            recorder.enter(net::CONNECT);
+            assert!(!self.while_running, "while running");
+            Ok(())
+        }
+    }
+
+    async fn gist_of(while_beginning: bool, target: &str) -> String {
+        static KIND: Kind = Kind::of::<Panicking>();
+        let module = KIND.module(serde_json::Value::Bool(while_beginning)).unwrap();
+        gist(&module.bind(&Target::new(target)).unwrap().run(&net(), Duration::from_secs(5)).await)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_failure_of_its_run() {
+        assert_eq!(gist_of(false, "pass").await, "up");
+        assert_eq!(gist_of(false, "run").await, "agent_panic in connect");
+        assert_eq!(gist_of(true, "pass").await, "agent_panic in no phase");
+    }
 }

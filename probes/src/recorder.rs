@@ -401,4 +401,16 @@ mod tests {
         assert_eq!(notes.dropped(), 3);
         assert!(notes.iter().all(|(_, _, text)| text.len() == NOTE_BYTES_MAX));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn shortened_notes_are_the_first_ones_whole() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        for note in ["four", "five5", "six666"] {
+            recorder.note(note);
+        }
+        let mut notes = recorder.finish(Outcome::Pass).notes;
+        notes.shorten(10);
+        assert_eq!(notes.iter().map(|(_, _, text)| text).collect::<Vec<_>>(), ["four", "five5"]);
+        assert_eq!(notes.dropped(), 1);
+    }
 }

@@ -75,6 +75,16 @@ impl Notes {
         self.entries.iter().map(|note| (note.at, note.kind, &self.text[note.start..note.end]))
     }
 
+    /// Keeps the first notes up to so many bytes, and no spare memory: for reports that are kept for long.
+    pub fn shorten(&mut self, bytes_max: usize) {
+        let keep = self.entries.iter().take_while(|note| note.end <= bytes_max).count();
+        self.dropped += self.entries.len() - keep;
+        self.entries.truncate(keep);
+        self.entries.shrink_to_fit();
+        self.text.truncate(self.entries.last().map_or(0, |note| note.end));
+        self.text.shrink_to_fit();
+    }
+
     /// How many notes were left out because there were too many.
     pub const fn dropped(&self) -> usize {
         self.dropped

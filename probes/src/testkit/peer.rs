@@ -91,7 +91,12 @@ pub struct Peer {
 impl Peer {
     /// Starts a peer on 127.0.0.1.
     pub async fn play(script: Vec<Act>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        Self::play_on(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// Starts a peer on another loopback address, for hosts that share a port.
+    pub async fn play_on(address: SocketAddr, script: Vec<Act>) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a loopback port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);

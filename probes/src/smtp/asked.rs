@@ -1,0 +1,153 @@
+//! What the operator points the probe at: a domain that receives mail, or one server.
+
+use std::net::IpAddr;
+
+use crate::smtp::settings::Port;
+use crate::target::{HostPort, Invalid, Target, port_number};
+
+/// Longest host name in bytes (RFC 1035 section 2.3.4, without the final dot).
+const HOST_BYTES_MAX: usize = 253;
+/// Longest label in bytes (RFC 1035 section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
+
+/// A target that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A domain: its mail servers are found by MX. In ASCII, without the final dot.
+    Domain(Box<str>),
+    /// One mail host: no MX is looked up.
+    Host {
+        /// Its name or address.
+        host: Box<str>,
+        /// Its port.
+        port: Port,
+        /// The name its certificate is verified for.
+        certificate_name: Box<str>,
+    },
+}
+
+impl Asked {
+    /// Reads a target: text with a port or with brackets, or an address, is one host; anything else a domain.
+    pub(super) fn of_target(target: &Target, port: Port) -> Result<Self, Invalid> {
+        let text = target.text();
+        let invalid = |why: &str| Invalid::Target(format!("{text:?} {why}"));
+        let host_port = match text.parse::<IpAddr>() {
+            Ok(_) => HostPort { host: text, port: None },
+            Err(_) => HostPort::split(text).ok_or_else(|| invalid("is neither a domain nor a host with a port"))?,
+        };
+        let is_address = host_port.host.parse::<IpAddr>().is_ok();
+        if text.starts_with('[') && !is_address {
+            return Err(invalid("has no address in its brackets"));
+        }
+        let host = if is_address { host_port.host.into() } else { host_name(host_port.host).map_err(invalid)? };
+        let port = match host_port.port {
+            None if !is_address => {
+                return match target.hostname() {
+                    None => Ok(Self::Domain(host)),
+                    Some(_) => Err(Invalid::Hostname("a domain's mail servers have names of their own".to_owned())),
+                };
+            }
+            None => port,
+            Some(text) => {
+                let number = port_number(text).and_then(|number| Port::try_from(number).ok());
+                number.ok_or_else(|| invalid("has no port after the colon"))?
+            }
+        };
+        let certificate_name = match target.hostname() {
+            None => host.clone(),
+            Some(name) => host_name(name).map_err(|why| Invalid::Hostname(format!("hostname {name:?} {why}")))?,
+        };
+        Ok(Self::Host { host, port, certificate_name })
+    }
+
+    /// The domain, if it is one.
+    pub(super) fn domain(&self) -> Option<&str> {
+        match self {
+            Self::Domain(domain) => Some(domain),
+            Self::Host { .. } => None,
+        }
+    }
+}
+
+/// Checks a host name and gives it in ASCII, without the final dot.
+pub(super) fn host_name(text: &str) -> Result<Box<str>, &'static str> {
+    let name = if text.is_ascii() {
+        text.to_owned()
+    } else {
+        match url::Host::parse(text) {
+            Ok(url::Host::Domain(name)) => name,
+            _ => return Err("is no host name"),
+        }
+    };
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label) { Ok(name.into()) } else { Err("is no host name") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(text: &str) -> Option<Asked> {
+        Asked::of_target(&Target::new(text), Port(25)).ok()
+    }
+
+    fn host(host: &str, port: u16) -> Option<Asked> {
+        Some(Asked::Host { host: host.into(), port: Port(port), certificate_name: host.into() })
+    }
+
+    #[test]
+    fn a_domain_is_told_from_a_host() {
+        assert_eq!(asked("example.org"), Some(Asked::Domain("example.org".into())));
+        assert_eq!(asked("example.org."), Some(Asked::Domain("example.org".into())));
+        assert_eq!(asked("müllheim.example"), Some(Asked::Domain("xn--mllheim-n2a.example".into())));
+        assert_eq!(asked("mx.example.org:2525"), host("mx.example.org", 2525));
+        assert_eq!(asked("mx.example.org:submission"), host("mx.example.org", 587));
+        assert_eq!(asked("192.0.2.1"), host("192.0.2.1", 25));
+        assert_eq!(asked("192.0.2.1:26"), host("192.0.2.1", 26));
+        assert_eq!(asked("[192.0.2.1]:26"), host("192.0.2.1", 26));
+        assert_eq!(asked("[2001:db8::1]:26"), host("2001:db8::1", 26));
+        assert_eq!(asked("[::1]"), host("::1", 25));
+        assert_eq!(asked("::1"), host("::1", 25));
+    }
+
+    #[test]
+    fn hostile_targets_are_refused() {
+        let long = format!("{}.example", "a".repeat(64));
+        for bad in [
+            "",
+            ".",
+            "a..b",
+            "a b",
+            "a\r\nQUIT",
+            "a\0",
+            "a@b",
+            "x:",
+            "x:0",
+            "x:65536",
+            "x:mail",
+            "[x]:25",
+            "[::1",
+            "[mx.example.org]",
+            "http://x",
+            "<x>",
+            "a\u{202e}b",
+            "ex%0d.org",
+            &long,
+        ] {
+            assert_eq!(asked(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_hostname_is_for_one_server_only() {
+        let named = |text: &str| Asked::of_target(&Target::new(text).with_hostname("mx.example.org"), Port(25));
+        let server =
+            Asked::Host { host: "192.0.2.1".into(), port: Port(25), certificate_name: "mx.example.org".into() };
+        assert_eq!(named("192.0.2.1:25"), Ok(server));
+        assert!(matches!(named("example.org"), Err(Invalid::Hostname(_))));
+    }
+}

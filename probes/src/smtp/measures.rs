@@ -1,0 +1,70 @@
+//! What is read off mail servers.
+
+use crate::measure::{Measure, Unit};
+
+pub(super) static MX_RECORDS: Measure =
+    Measure::level("probe_smtp_mx_records", Unit::None, "MX records of the domain; 0 if it has none.");
+pub(super) static MX_NULL: Measure =
+    Measure::level("probe_smtp_mx_null", Unit::None, "1 if the domain says by a null MX that it takes no mail.");
+pub(super) static MX_IMPLICIT: Measure =
+    Measure::level("probe_smtp_mx_implicit", Unit::None, "1 if the domain has no MX and its own address stands in.");
+pub(super) static MX_PREFERENCE: Measure =
+    Measure::level("probe_smtp_mx_preference", Unit::None, "Preference of the server's MX record; lower comes first.");
+
+pub(super) static SERVERS: Measure =
+    Measure::level("probe_smtp_servers", Unit::None, "Servers asked: each mail host at each of its addresses.");
+pub(super) static SERVERS_ACCEPTING: Measure =
+    Measure::level("probe_smtp_servers_accepting", Unit::None, "Servers that would have taken the message.");
+pub(super) static DELIVERABLE: Measure =
+    Measure::level("probe_smtp_deliverable", Unit::None, "1 if at least one server would have taken the message.");
+pub(super) static SERVER_SUCCESS: Measure =
+    Measure::level("probe_smtp_server_success", Unit::None, "1 if this server would have taken the message.");
+
+pub(super) static REPLY_CODE: Measure =
+    Measure::level("probe_smtp_reply_code", Unit::None, "Code of the last reply to a command.").labels(&["command"]);
+pub(super) static ENHANCED_STATUS_INFO: Measure =
+    Measure::level("probe_smtp_enhanced_status_info", Unit::Info, "Enhanced status code of a reply to a command.")
+        .labels(&["command", "status"]);
+pub(super) static CAPABILITY: Measure = Measure::level(
+    "probe_smtp_capability",
+    Unit::None,
+    "1 if the server offers the capability, before or after the encrypted channel was there.",
+)
+.labels(&["capability", "tls"]);
+pub(super) static AUTH_MECHANISM_INFO: Measure =
+    Measure::level("probe_smtp_auth_mechanism_info", Unit::Info, "A way to log in that the server offers.")
+        .labels(&["mechanism", "tls"]);
+pub(super) static MAX_SIZE: Measure = Measure::level(
+    "probe_smtp_max_size_bytes",
+    Unit::Bytes,
+    "Largest message the server takes, as it says; 0: no fixed limit.",
+);
+pub(super) static STARTTLS_OFFERED: Measure =
+    Measure::level("probe_smtp_starttls_offered", Unit::None, "1 if the server offers STARTTLS.");
+pub(super) static RCPT_ACCEPTED: Measure =
+    Measure::level("probe_smtp_rcpt_accepted", Unit::None, "1 if the server accepted every recipient.");
+pub(super) static GREYLISTED: Measure = Measure::level(
+    "probe_smtp_greylisted",
+    Unit::None,
+    "1 if the server asked to come back later because it does not know the sender yet.",
+);
+
+/// All of them.
+pub(super) const ALL: &[&Measure] = &[
+    &MX_RECORDS,
+    &MX_NULL,
+    &MX_IMPLICIT,
+    &MX_PREFERENCE,
+    &SERVERS,
+    &SERVERS_ACCEPTING,
+    &DELIVERABLE,
+    &SERVER_SUCCESS,
+    &REPLY_CODE,
+    &ENHANCED_STATUS_INFO,
+    &CAPABILITY,
+    &AUTH_MECHANISM_INFO,
+    &MAX_SIZE,
+    &STARTTLS_OFFERED,
+    &RCPT_ACCEPTED,
+    &GREYLISTED,
+];

@@ -1,0 +1,180 @@
+//! The receiving side of mail: would a domain's mail servers take a message?
+//!
+//! A domain leads to its mail hosts (MX), each host to its addresses; a host at an address is a *server* and a step of the
+//! run. Every server is asked, one after the other, up to the point where the message itself would follow.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `asked` | what a target means |
+//! | `settings` | what can be set, and which text may go out |
+//! | `servers` | which servers are asked |
+//! | `dialogue` | in which order |
+//! | `client` | how commands and replies travel |
+//! | `judge` | what a reply means |
+//! | `wire`, `capabilities` | what a reply says |
+//!
+//! Nothing here sends a message, logs in or knows DANE and MTA-STS.
+
+mod asked;
+mod capabilities;
+mod client;
+mod dialogue;
+mod judge;
+mod measures;
+mod servers;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use settings::SmtpSettings;
+
+use crate::failure::{Failure, Reason};
+use crate::measure::Measure;
+use crate::net::{CONNECT, Net, RESOLVE, TLS};
+use crate::probe::Probe;
+use crate::recorder::{Phase, Recorder};
+use crate::smtp::asked::Asked;
+use crate::smtp::client::Client;
+use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, STARTTLS};
+use crate::smtp::measures::{DELIVERABLE, MX_PREFERENCE, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING};
+use crate::smtp::servers::Server;
+use crate::smtp::settings::{Mailbox, Require};
+use crate::target::{Invalid, Target};
+
+/// What of the run's time lookups may take, as a divisor. Chosen: half is left to talk to those that were found.
+const LOOKUP_DIVISOR: u32 = 2;
+/// What of the run's time is kept for its end, as a divisor, so that a last server that is silent does not take the
+/// verdict on the others with it. Chosen: 2 %.
+const RESERVE_DIVISOR: u32 = 50;
+/// Longest time a server gets to take leave. RFC 5321 section 4.1.1.10 wants the reply to QUIT waited for; nobody but the
+/// server's log gains by it.
+const PARTING_MAX: Duration = Duration::from_secs(1);
+
+/// Asks mail servers whether they would take a message.
+#[derive(Debug)]
+pub(crate) struct Smtp {
+    settings: Arc<SmtpSettings>,
+    asked: Asked,
+    recipients: Vec<Mailbox>,
+}
+
+impl Probe for Smtp {
+    const NAME: &'static str = "smtp";
+    const ABOUT: &'static str =
+        "Would the domain's mail servers take a message? Asks each up to RCPT TO and sends no message.";
+    const TARGET: &'static str = "a domain (example.org: every mail host of its MX), or one server with a port or in \
+                                  brackets (mx.example.org:25, [2001:db8::1]:25)";
+    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, MAIL, RCPT, QUIT];
+    const MEASURES: &'static [&'static Measure] = measures::ALL;
+    type Settings = SmtpSettings;
+
+    fn bind(settings: &Arc<SmtpSettings>, target: &Target) -> Result<Self, Invalid> {
+        let asked = Asked::of_target(target, settings.port)?;
+        let recipients = match &settings.recipients {
+            Some(given) => given.clone(),
+            None => vec![Mailbox::postmaster(asked.domain())],
+        };
+        Ok(Self { settings: Arc::clone(settings), asked, recipients })
+    }
+
+    fn begin(_: &SmtpSettings, recorder: &mut Recorder) {
+        recorder.read(&SERVERS, 0.0);
+        recorder.read(&SERVERS_ACCEPTING, 0.0);
+        recorder.read(&DELIVERABLE, 0.0);
+    }
+
+    async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
+        let whole = recorder.deadline() - recorder.started();
+        let end = recorder.deadline() - whole / RESERVE_DIVISOR;
+        let lookup_end = recorder.started() + whole / LOOKUP_DIVISOR;
+        let servers = servers::find(net, recorder, &self.asked, &self.settings, lookup_end).await?;
+        recorder.read(&SERVERS, servers.len() as f64);
+        let mut failures = Vec::new();
+        let mut accepting = 0_u32;
+        let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        for server in servers {
+            recorder.step(&server.step);
+            // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
+            let limit = share(recorder.now(), end, left);
+            let outcome = self.ask(net, recorder, &server, limit).await;
+            recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
+            if let Some(preference) = server.preference {
+                recorder.read(&MX_PREFERENCE, f64::from(preference));
+            }
+            recorder.leave_step();
+            match outcome {
+                Ok(()) => accepting += 1,
+                Err(failure) => failures.push(failure),
+            }
+            recorder.read(&SERVERS_ACCEPTING, f64::from(accepting));
+            recorder.read(&DELIVERABLE, f64::from(u8::from(accepting > 0)));
+            left -= 1;
+        }
+        verdict(self.settings.require, accepting, failures)
+    }
+}
+
+/// When a server must be done, so that those after it have as long.
+fn share(now: Instant, end: Instant, servers_left: u32) -> Instant {
+    now + end.saturating_duration_since(now) / servers_left.max(1)
+}
+
+/// The failure of the server that comes first; one of the service before one of the agent's own.
+fn verdict(require: Require, accepting: u32, failures: Vec<Failure>) -> Result<(), Failure> {
+    if require == Require::Any && accepting > 0 {
+        return Ok(());
+    }
+    let first = failures.iter().position(|failure| !failure.reason().is_shortage()).unwrap_or(0);
+    failures.into_iter().nth(first).map_or(Ok(()), Err)
+}
+
+impl Smtp {
+    /// Asks one server, within its share of the time.
+    async fn ask(&self, net: &Net, recorder: &mut Recorder, server: &Server, limit: Instant) -> Result<(), Failure> {
+        let (address, port) = match &server.place {
+            Ok((address, port)) => (*address, port.0),
+            Err(failure) => return Err(failure.clone()),
+        };
+        let source = self.settings.source_ip_address.get()?;
+        let question = Question {
+            settings: &self.settings,
+            recipients: &self.recipients,
+            certificate_name: &server.certificate_name,
+        };
+        let peer = SocketAddr::new(address, port);
+        let began = recorder.now();
+        let mut client = None;
+        let talk = async {
+            let client = client.insert(Client::open(net, recorder, peer, source).await?);
+            question.put(net, recorder, client).await
+        };
+        let mut outcome = match timeout_at(limit, talk).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                // Whatever came next would be the answer to something else.
+                client = None;
+                Err(late(recorder, limit - began))
+            }
+        };
+        outcome = outcome.map_err(|failure| recorder.leg_failed(failure));
+        if let Some(client) = client.as_mut().filter(|client| client.is_usable()) {
+            let limit = limit.min(recorder.now() + PARTING_MAX);
+            if timeout_at(limit, dialogue::part(recorder, client)).await.is_err() {
+                recorder.note("no leave was taken in time");
+            }
+        }
+        outcome
+    }
+}
+
+fn late(recorder: &Recorder, share: Duration) -> Failure {
+    let phase = recorder.current_phase().map_or("no phase", Phase::name);
+    Failure::new(Reason::Timeout, format_args!("still in {phase} after {share:?}, the server's share of the time"))
+}

@@ -1,0 +1,179 @@
+//! Which servers are asked: a domain's mail hosts by MX, each at its addresses (RFC 5321 section 5.1).
+//!
+//! Knows nothing of the dialogue with them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hickory_proto::rr::rdata::MX;
+use hickory_proto::rr::{RData, RecordType};
+use tokio::time::{Instant, timeout_at};
+
+use crate::failure::{Failure, Reason, shown};
+use crate::net::{Net, RESOLVE, ResolverError};
+use crate::recorder::Recorder;
+use crate::smtp::asked::{Asked, host_name};
+use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
+use crate::smtp::settings::{Addresses, Port, SmtpSettings};
+
+/// Most mail hosts that are asked. Chosen: large providers name five to seven.
+pub(super) const HOSTS_MAX: usize = 10;
+/// Most servers that are asked, over all hosts. Chosen: what the notebook of a run holds.
+pub(super) const SERVERS_MAX: usize = 16;
+/// Longest exchange name that is shown in bytes. Chosen: longer than any valid one.
+const NAME_SHOWN_BYTES_MAX: usize = 300;
+
+/// A mail host at one of its addresses.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Host and address in words: the name of its step.
+    pub(super) step: Arc<str>,
+    /// What its certificate is verified for.
+    pub(super) certificate_name: Arc<str>,
+    /// The preference of its MX record, if it has one.
+    pub(super) preference: Option<u16>,
+    /// Where it listens, or why that is not known.
+    pub(super) place: Result<(IpAddr, Port), Failure>,
+}
+
+/// A mail host whose addresses are not known yet.
+struct Host {
+    /// The name as it is looked up, or why it cannot be.
+    lookup: Result<String, Failure>,
+    /// The name as it is shown.
+    name: Arc<str>,
+    certificate_name: Arc<str>,
+    preference: Option<u16>,
+    port: Port,
+}
+
+/// Finds the servers in the order in which a sender would try them. Lookups of hosts are over by `limit`.
+pub(super) async fn find(
+    net: &Net,
+    recorder: &mut Recorder,
+    asked: &Asked,
+    settings: &SmtpSettings,
+    limit: Instant,
+) -> Result<Vec<Server>, Failure> {
+    let hosts = match asked {
+        Asked::Domain(domain) => hosts_of(net, recorder, domain, settings.port).await?,
+        Asked::Host { host, port, certificate_name } => vec![Host {
+            lookup: Ok(host.to_string()),
+            name: (**host).into(),
+            certificate_name: (**certificate_name).into(),
+            preference: None,
+            port: *port,
+        }],
+    };
+    let mut servers = Vec::with_capacity(hosts.len());
+    let mut hosts_left = hosts.len();
+    for host in hosts {
+        let now = recorder.now();
+        let share = limit.saturating_duration_since(now) / u32::try_from(hosts_left).unwrap_or(u32::MAX);
+        hosts_left -= 1;
+        recorder.step(&host.name);
+        let found = match timeout_at(now + share, addresses(net, recorder, &host, settings)).await {
+            Ok(found) => found,
+            Err(_) => Err(Failure::new(Reason::DnsTimeout, format_args!("no address of {} in time", host.name))),
+        };
+        match found {
+            Err(failure) => servers.push(Server {
+                step: Arc::clone(&host.name),
+                certificate_name: host.certificate_name,
+                preference: host.preference,
+                place: Err(recorder.leg_failed(failure)),
+            }),
+            Ok(found) => {
+                // Every host after this one still gets at least one place.
+                let room = SERVERS_MAX.saturating_sub(servers.len() + hosts_left).max(1);
+                if found.len() > room {
+                    recorder.note(format_args!("{} of {} addresses are left out", found.len() - room, found.len()));
+                }
+                servers.extend(found.into_iter().take(room).map(|address| server(&host, address)));
+            }
+        }
+        recorder.leave_step();
+    }
+    Ok(servers)
+}
+
+fn server(host: &Host, address: IpAddr) -> Server {
+    let step = if host.name.parse() == Ok(address) {
+        Arc::clone(&host.name)
+    } else {
+        format!("{} {address}", host.name).into()
+    };
+    let certificate_name = Arc::clone(&host.certificate_name);
+    Server { step, certificate_name, preference: host.preference, place: Ok((address, host.port)) }
+}
+
+async fn addresses(
+    net: &Net,
+    recorder: &mut Recorder,
+    host: &Host,
+    settings: &SmtpSettings,
+) -> Result<Vec<IpAddr>, Failure> {
+    let name = host.lookup.as_deref().map_err(|failure| {
+        recorder.enter(RESOLVE);
+        failure.clone()
+    })?;
+    match settings.addresses {
+        Addresses::All => net.addresses(recorder, name, settings.family()).await,
+        Addresses::First => Ok(vec![net.choose(recorder, name, settings.family()).await?]),
+    }
+}
+
+/// The mail hosts of a domain.
+async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: Port) -> Result<Vec<Host>, Failure> {
+    recorder.enter(RESOLVE);
+    // The final dot keeps the system's search list out: mail for a domain goes to no other.
+    let absolute = format!("{domain}.");
+    let mut records = match net.resolver().lookup(&absolute, RecordType::MX).await {
+        Ok(data) => {
+            data.into_iter().filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None }).collect()
+        }
+        Err(ResolverError { reason: Reason::DnsNodata, .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    recorder.read(&MX_RECORDS, records.len() as f64);
+    recorder.read(&MX_IMPLICIT, f64::from(u8::from(records.is_empty())));
+    let is_null = |mx: &MX| mx.exchange.is_root();
+    let null = !records.is_empty() && records.iter().all(is_null);
+    recorder.read(&MX_NULL, f64::from(u8::from(null)));
+    if null {
+        let message = format_args!("{domain} says by a null MX (RFC 7505) that it takes no mail");
+        return Err(Failure::new(Reason::MxMissing, message));
+    }
+    if records.is_empty() {
+        recorder.note(format_args!("{domain} has no MX; its own address stands in"));
+        let name: Arc<str> = domain.into();
+        return Ok(vec![Host {
+            lookup: Ok(absolute),
+            certificate_name: Arc::clone(&name),
+            name,
+            preference: None,
+            port,
+        }]);
+    }
+    // Stable: records of one preference stay in the order in which they came.
+    records.sort_by_key(|mx| mx.preference);
+    if records.len() > HOSTS_MAX {
+        recorder.note(format_args!("{} of {} MX records are left out", records.len() - HOSTS_MAX, records.len()));
+        records.truncate(HOSTS_MAX);
+    }
+    Ok(records.iter().map(|mx| host_of(recorder, mx, port)).collect())
+}
+
+fn host_of(recorder: &mut Recorder, mx: &MX, port: Port) -> Host {
+    let text = mx.exchange.to_ascii();
+    let (name, lookup): (Arc<str>, _) = match host_name(&text) {
+        Ok(name) => (name.to_ascii_lowercase().into(), Ok(format!("{name}."))),
+        Err(why) => {
+            let name = shown(text.as_bytes(), NAME_SHOWN_BYTES_MAX);
+            let failure = Failure::new(Reason::DnsError, format_args!("the MX {name} {why}"));
+            (name.into(), Err(failure))
+        }
+    };
+    recorder.note(format_args!("MX {} {name}", mx.preference));
+    Host { lookup, certificate_name: Arc::clone(&name), name, preference: Some(mx.preference), port }
+}
