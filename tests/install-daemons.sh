@@ -57,6 +57,11 @@ if command -v debconf-set-selections >/dev/null; then
     echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 fi
 
+enabled_services() {
+    find /etc/systemd/system -path '*.wants/*.service' -printf '%f\n' 2>/dev/null | sort -u
+}
+enabled_before="$(enabled_services)"
+
 install_missing() {
     DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "${missing[@]}" </dev/null
@@ -70,12 +75,11 @@ if ! install_missing; then
 fi
 
 # The packages enable their services for the next boot; a developer's machine should not become a mail server.
-for package in "${missing[@]}"; do
-    [ "$package" = systemd ] && continue
-    dpkg-query -L "$package" | sed -n 's|.*/systemd/system/\([^/@]*\.service\)$|\1|p'
-done | sort -u | while read -r unit; do
-    systemctl disable --quiet "$unit" 2>/dev/null || true
-done
+if [ -d /run/systemd/system ]; then
+    enabled_services | comm -13 <(echo "$enabled_before") - | while read -r unit; do
+        systemctl --root=/ --quiet disable "$unit"
+    done
+fi
 
 for package in "${packages[@]}"; do
     is_installed "$package" || fail "$package is still missing"

@@ -24,16 +24,12 @@ const VARIABLES: [(&str, &str); 6] = [
 fn promtool_reads_every_expression() {
     let Some(promtool) = program(&["promtool"]) else { return };
     let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
-    let mut count = 0;
-    for panel in panels(&dashboard()) {
-        for target in panel["targets"].as_array().into_iter().flatten() {
-            count += 1;
-            let expression = substituted(target["expr"].as_str().expect("expr"));
-            let quoted = serde_json::to_string(&expression).expect("JSON, which is YAML");
-            writeln!(rules, "      - record: dashboard:expression{count}:value\n        expr: {quoted}").expect("text");
-        }
+    let expressions = expressions();
+    assert!(expressions.len() > 50, "only {} expressions found", expressions.len());
+    for (number, expression) in expressions.iter().enumerate() {
+        let quoted = serde_json::to_string(&substituted(expression)).expect("JSON, which is YAML");
+        writeln!(rules, "      - record: dashboard:expression{number}:value\n        expr: {quoted}").expect("text");
     }
-    assert!(count > 50, "only {count} expressions found");
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("dashboard.yml");
     fs::write(&path, rules).expect("rules");
@@ -84,6 +80,13 @@ fn dashboard() -> Value {
 fn panels(dashboard: &Value) -> Vec<&Value> {
     let outer = dashboard["panels"].as_array().expect("panels").iter();
     outer.flat_map(|panel| panel["panels"].as_array().into_iter().flatten().chain([panel])).collect()
+}
+
+/// Every expression of every panel.
+pub(crate) fn expressions() -> Vec<String> {
+    let dashboard = dashboard();
+    let targets = panels(&dashboard).into_iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    targets.map(|target| target["expr"].as_str().expect("expr").to_owned()).collect()
 }
 
 fn substituted(expression: &str) -> String {

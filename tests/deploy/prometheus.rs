@@ -53,9 +53,14 @@ fn every_alert_says_how_grave_it_is_and_what_is_wrong() {
     }
 }
 
+/// Every rule that alerts.
 fn alerts() -> Vec<Value> {
+    rules().into_iter().filter(|rule| rule["alert"].is_string()).collect()
+}
+
+/// Every rule: those that record, those that alert.
+pub(crate) fn rules() -> Vec<Value> {
     let rules = yaml("deploy/prometheus/rules.yml");
     let groups = rules["groups"].as_array().expect("groups");
-    let rules = groups.iter().flat_map(|group| group["rules"].as_array().expect("rules"));
-    rules.filter(|rule| rule["alert"].is_string()).cloned().collect()
+    groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")).cloned().collect()
 }
