@@ -4,7 +4,7 @@
 //! counting, so that a scrape allocates a few large stretches of memory and nothing per check or series.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tuermer_probes::Reason;
 
@@ -25,11 +25,16 @@ pub fn render_store(store: &Store, format: Format, out: &mut Vec<u8>) {
             Block::Gauges(id) => page.gauges(name, heads[id].help, gauges.of(id), &snapshot.ran),
             Block::Durations => page.durations(name, &snapshot.ran),
             Block::Failures => page.failures(name, &snapshot),
+            Block::Interval => {
+                let interval = |ran: &Ran<'_>| Some(ran.interval.as_secs_f64());
+                page.values(name, "Time from one run's start to the next, in seconds.", &snapshot.ran, interval);
+            }
             Block::LastRun => {
-                page.moments(name, "When the last run began.", &snapshot.ran, |ran| Some(ran.last_run));
+                page.values(name, "When the last run began.", &snapshot.ran, |ran| Some(unix_seconds(ran.last_run)));
             }
             Block::LastSuccess => {
-                page.moments(name, "When the last run that passed began.", &snapshot.ran, |ran| ran.last_success);
+                let last_success = |ran: &Ran<'_>| ran.last_success.map(unix_seconds);
+                page.values(name, "When the last run that passed began.", &snapshot.ran, last_success);
             }
             Block::Runs => page.runs(name, &snapshot.ran),
         }
@@ -43,6 +48,7 @@ enum Block {
     Gauges(usize),
     Durations,
     Failures,
+    Interval,
     LastRun,
     LastSuccess,
     Runs,
@@ -53,6 +59,7 @@ fn blocks(heads: &[FamilyHead]) -> Vec<(&str, Block)> {
     let mut blocks: Vec<_> = heads.iter().enumerate().map(|(id, head)| (&*head.name, Block::Gauges(id))).collect();
     blocks.extend([
         ("probe_failures_total", Block::Failures),
+        ("probe_interval_seconds", Block::Interval),
         ("probe_last_run_timestamp_seconds", Block::LastRun),
         ("probe_last_success_timestamp_seconds", Block::LastSuccess),
         ("probe_run_duration_seconds", Block::Durations),
@@ -72,6 +79,7 @@ struct Snapshot<'a> {
 struct Ran<'a> {
     labels: &'a [u8],
     exported: Option<Arc<Exported>>,
+    interval: Duration,
     last_run: SystemTime,
     last_success: Option<SystemTime>,
     runs: Runs,
@@ -91,6 +99,7 @@ impl<'a> Snapshot<'a> {
             snapshot.ran.push(Ran {
                 labels: entry.labels(),
                 exported: state.exported.clone(),
+                interval: entry.check().interval,
                 last_run: last.began,
                 last_success: state.last_success,
                 runs: state.totals.runs,
@@ -189,14 +198,15 @@ impl Page<'_> {
         }
     }
 
-    fn moments(&mut self, name: &str, help: &str, ran: &[Ran<'_>], moment: impl Fn(&Ran<'_>) -> Option<SystemTime>) {
-        let mut moments = ran.iter().filter_map(|ran| Some((ran, moment(ran)?))).peekable();
-        if moments.peek().is_some() {
+    /// One gauge for each check that has a value.
+    fn values(&mut self, name: &str, help: &str, ran: &[Ran<'_>], value: impl Fn(&Ran<'_>) -> Option<f64>) {
+        let mut values = ran.iter().filter_map(|ran| Some((ran, value(ran)?))).peekable();
+        if values.peek().is_some() {
             self.head(FamilyType::Gauge, name, help);
         }
-        for (ran, moment) in moments {
+        for (ran, value) in values {
             self.begin(name, "", ran.labels, b"");
-            self.number(unix_seconds(moment));
+            self.number(value);
         }
     }
 
