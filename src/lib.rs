@@ -1,8 +1,14 @@
 //! The agent: asks services on a schedule or on demand, and exports the answers.
 
+pub mod agent;
 pub mod agent_metrics;
 pub mod config;
+pub mod demo;
 pub mod exposition;
 pub mod plan;
+pub mod reload;
+pub mod run;
 pub mod schedule;
 pub mod store;
+pub mod web;
+pub mod world;

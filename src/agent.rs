@@ -1,0 +1,220 @@
+//! The running agent: what the web and the reloader share.
+//!
+//! Wires plan, world, store and scheduler together; decides nothing itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tuermer_probes::net::Net;
+
+use crate::agent_metrics::AgentMetrics;
+use crate::config::{self, Loaded};
+use crate::exposition::{self, Format};
+use crate::plan::Plan;
+use crate::reload::Reloader;
+use crate::schedule::{Gate, Schedule};
+use crate::store::Store;
+use crate::web::Panel;
+use crate::world;
+
+/// Longest time runs in flight are waited for at the end. Chosen: shorter than service managers wait.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Turns a plan's world into the one probes run in.
+pub type Change = dyn Fn(Net) -> Net + Send + Sync;
+
+/// What does not change while the agent runs.
+pub struct Options {
+    /// The configuration file.
+    pub config_file: PathBuf,
+    /// Seconds taken off the scrape timeout, so that the answer arrives in time.
+    pub timeout_offset: f64,
+    /// What is different in the world of the probes: the demo's town lives there.
+    pub world: Option<Arc<Change>>,
+    /// What the page shows and takes besides the checks.
+    pub panel: Option<Box<dyn Panel>>,
+}
+
+impl Options {
+    /// An agent with this configuration file.
+    pub fn new(config_file: PathBuf) -> Self {
+        Self { config_file, timeout_offset: 0.5, world: None, panel: None }
+    }
+
+    fn net(&self, plan: &Plan) -> Result<Arc<Net>, String> {
+        let net = world::net(&plan.agent)?;
+        Ok(Arc::new(match &self.world {
+            Some(change) => change(net),
+            None => net,
+        }))
+    }
+}
+
+/// The running agent.
+pub struct Agent {
+    options: Options,
+    loaded: ArcSwap<Loaded>,
+    net: ArcSwap<Net>,
+    store: Arc<Store>,
+    /// `None` once the agent stops.
+    schedule: Mutex<Option<Schedule>>,
+    gate: Gate,
+    metrics: Arc<AgentMetrics>,
+    probe_runtime: Handle,
+    reloader: Reloader,
+    ready: AtomicBool,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Agent")
+    }
+}
+
+impl Agent {
+    /// Brings a loaded configuration to life: checks start to run on `probe_runtime`.
+    pub fn start(options: Options, loaded: Loaded, probe_runtime: Handle) -> Result<Arc<Self>, String> {
+        warn(&loaded);
+        let net = options.net(&loaded.plan)?;
+        let metrics = Arc::new(AgentMetrics::new());
+        let store = Arc::new(Store::new());
+        let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);
+        let schedule = {
+            let _probes = probe_runtime.enter();
+            Schedule::start(Arc::clone(&store), Arc::clone(&metrics), gate.clone())
+        };
+        schedule.apply(&loaded.plan, Net::clone(&net));
+        metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
+        Ok(Arc::new(Self {
+            options,
+            loaded: ArcSwap::from_pointee(loaded),
+            net: ArcSwap::new(net),
+            store,
+            schedule: Mutex::new(Some(schedule)),
+            gate,
+            metrics,
+            probe_runtime,
+            reloader: Reloader::default(),
+            ready: AtomicBool::new(true),
+        }))
+    }
+
+    /// Loads the configuration file again and applies it; a bad file changes nothing.
+    pub fn load(&self) -> Result<(), String> {
+        match self.try_load() {
+            Ok(()) => Ok(()),
+            Err(message) => {
+                self.metrics.config_rejected();
+                tracing::error!(file = %self.options.config_file.display(), "configuration not loaded, the old one stays:\n{message}");
+                Err(message)
+            }
+        }
+    }
+
+    fn try_load(&self) -> Result<(), String> {
+        let file = &self.options.config_file;
+        let old = self.loaded.load_full();
+        if config::checksum(file).map_err(|error| error.to_string())? == old.digest {
+            self.metrics.config_loaded(old.plan.checks.len(), SystemTime::now());
+            return Ok(());
+        }
+        let loaded = config::load(file).map_err(|error| error.to_string())?;
+        warn(&loaded);
+        if loaded.plan.agent != old.plan.agent {
+            self.net.store(self.options.net(&loaded.plan)?);
+        }
+        if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
+            schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
+        }
+        self.metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
+        tracing::info!(modules = loaded.plan.modules.len(), checks = loaded.plan.checks.len(), "configuration loaded");
+        self.loaded.store(Arc::new(loaded));
+        Ok(())
+    }
+
+    /// What is loaded at present, with its text.
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// The world probes run in.
+    pub fn net(&self) -> Arc<Net> {
+        self.net.load_full()
+    }
+
+    /// Results of checks.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The agent's own metrics.
+    pub fn metrics(&self) -> &AgentMetrics {
+        &self.metrics
+    }
+
+    /// How many runs may go on at once.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Where probes run.
+    pub const fn probe_runtime(&self) -> &Handle {
+        &self.probe_runtime
+    }
+
+    /// Reloading, one at a time.
+    pub const fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
+    /// Seconds taken off the scrape timeout.
+    pub const fn timeout_offset(&self) -> f64 {
+        self.options.timeout_offset
+    }
+
+    /// The configuration file.
+    pub const fn config_file(&self) -> &PathBuf {
+        &self.options.config_file
+    }
+
+    /// What the page shows and takes besides the checks.
+    pub fn panel(&self) -> Option<&dyn Panel> {
+        self.options.panel.as_deref()
+    }
+
+    /// Whether the plan is applied and the agent is not stopping.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Stops starting runs and waits a while for those in flight.
+    pub async fn stop(&self) {
+        self.ready.store(false, Ordering::Relaxed);
+        let schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(schedule) = schedule
+            && !schedule.shutdown(STOP_GRACE).await
+        {
+            tracing::warn!("runs in flight were cut off after {STOP_GRACE:?}");
+        }
+    }
+
+    /// Everything for `/metrics`.
+    pub fn render_metrics(&self, format: Format, page: &mut Vec<u8>) {
+        exposition::render_store(&self.store, format, page);
+        self.metrics.render(format, page);
+        exposition::end(format, page);
+    }
+}
+
+/// What an operator should know although the file is valid.
+fn warn(loaded: &Loaded) {
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Running the agent: runtimes, listeners, signals, an orderly end.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::agent::{Agent, Options};
+use crate::config;
+use crate::reload;
+use crate::web::{self, Listener};
+
+/// How the agent is run.
+pub struct Setup {
+    /// What the agent is told.
+    pub options: Options,
+    /// Where it listens.
+    pub listeners: Vec<Listener>,
+    /// How often the configuration file is looked at, if it is.
+    pub watch: Option<Duration>,
+}
+
+/// The runtime that probes run on: as many threads as the process has processors.
+pub fn probe_runtime() -> Result<Runtime, String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(threads).thread_name("probe").enable_all();
+    builder.build().map_err(|error| format!("cannot start threads: {error}"))
+}
+
+/// Runs the agent until a signal ends it. The calling thread serves; probes run elsewhere.
+pub fn run(setup: Setup, probes: &Runtime) -> Result<(), String> {
+    raise_file_limit();
+    let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
+    let agent = Agent::start(setup.options, loaded, probes.handle().clone())?;
+    let serving = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let serving = serving.map_err(|error| format!("cannot start the web runtime: {error}"))?;
+    if let Some(interval) = setup.watch {
+        probes.spawn(reload::watch(Arc::clone(&agent), interval));
+    }
+    serving.block_on(async {
+        tokio::select! {
+            () = web::serve(Arc::clone(&agent), setup.listeners) => {}
+            stopped = signals(&agent) => stopped?,
+        }
+        Ok(())
+    })
+}
+
+/// Handles signals until one of them ends the agent: SIGHUP reloads; SIGTERM and SIGINT end.
+async fn signals(agent: &Arc<Agent>) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut reload, mut end, mut interrupt) =
+        (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    loop {
+        tokio::select! {
+            _ = reload.recv() => {
+                let agent = Arc::clone(agent);
+                // Apart, so that a storm of signals is taken in while one reload runs; the kernel and this stream merge them.
+                tokio::spawn(async move { drop(agent.reloader().reload(&agent).await) });
+            }
+            _ = end.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    tracing::info!("stopping");
+    let again = async { tokio::join!(end.recv(), interrupt.recv()) };
+    first(agent.stop(), again).await;
+    Ok(())
+}
+
+async fn first(one: impl Future, other: impl Future) {
+    tokio::select! { _ = one => {}, _ = other => {} }
+}
+
+/// Lets the process open as many files as the system allows it: each probe needs one or two.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
+/// The default configuration file: tuermer's own name, else blackbox_exporter's.
+pub fn default_config_file() -> PathBuf {
+    let own = PathBuf::from("tuermer.yml");
+    if own.exists() { own } else { PathBuf::from("blackbox.yml") }
+}

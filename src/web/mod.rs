@@ -1,0 +1,121 @@
+//! What the agent serves: metrics, probes on demand, pages, control.
+//!
+//! Runs on a runtime of its own, so that a large scrape or page never delays a probe. Knows no kind of probe.
+
+mod control;
+mod pages;
+mod patience;
+mod probe;
+mod request;
+mod server;
+
+use std::io::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+
+pub use server::Listener;
+
+use crate::agent::Agent;
+use crate::exposition::Format;
+
+/// The body of an answer.
+type Body = Full<Bytes>;
+
+/// Smallest answer that is worth compressing, in bytes. Chosen: below it the time costs more than the way.
+const GZIP_BYTES_MIN: usize = 16 * 1024;
+
+/// Answers on all listeners until the thread's runtime is dropped.
+pub async fn serve(agent: Arc<Agent>, listeners: Vec<Listener>) {
+    let site = Rc::new(Site { agent });
+    let tasks = tokio::task::LocalSet::new();
+    for listener in listeners {
+        let site = Rc::clone(&site);
+        tasks.spawn_local(server::serve(listener, move |request| {
+            let site = Rc::clone(&site);
+            async move { site.answer(request).await }
+        }));
+    }
+    tasks.await;
+}
+
+/// What a page shows and takes besides the checks: the demo's switches.
+pub trait Panel: Send + Sync {
+    /// A piece of the front page. Trusted: not escaped again.
+    fn html(&self) -> String;
+
+    /// Does what a `POST` to this path asks for; answers in words.
+    fn act(&self, path: &str) -> Result<String, String>;
+}
+
+/// Everything an answer can need.
+struct Site {
+    agent: Arc<Agent>,
+}
+
+impl Site {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, _body) = request.into_parts();
+        let agent = &self.agent;
+        let (route, answer) = match parts.uri.path() {
+            "/probe" => ("/probe", probe::answer(agent, parts.uri.query(), &parts.headers).await),
+            "/metrics" => ("/metrics", self.metrics(&parts.headers)),
+            "/-/healthy" => ("/-/healthy", plain(StatusCode::OK, "Healthy")),
+            "/-/ready" => ("/-/ready", control::ready(agent)),
+            "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(agent).await),
+            "/-/reload" => {
+                ("/-/reload", plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST request.\n"))
+            }
+            path => ("/", pages::answer(agent, &parts.method, path, &parts.headers)),
+        };
+        agent.metrics().web_request(route, answer.status().as_u16());
+        answer
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> Response<Body> {
+        let format = request::format(headers);
+        let mut page = Vec::with_capacity(64 * 1024);
+        self.agent.render_metrics(format, &mut page);
+        compressed(exposition_type(format), page, headers)
+    }
+}
+
+fn exposition_type(format: Format) -> HeaderValue {
+    HeaderValue::from_static(format.content_type())
+}
+
+/// A line of text.
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// An answer that is compressed where that is wanted and worth it.
+fn compressed(content_type: HeaderValue, body: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
+    let packed = (body.len() >= GZIP_BYTES_MIN && request::takes_gzip(headers)).then(|| gzip(&body)).flatten();
+    let is_packed = packed.is_some();
+    let mut response = Response::new(Full::new(Bytes::from(packed.unwrap_or(body))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if is_packed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+fn gzip(body: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok()
+}

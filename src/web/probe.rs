@@ -1,0 +1,231 @@
+//! `/probe`: asks once, on demand, as blackbox_exporter does it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{HeaderName, RETRY_AFTER};
+use hyper::http::HeaderValue;
+use hyper::{HeaderMap, Response, StatusCode};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tuermer_probes::{Failure, Invalid, Module, NoteKind, Reason, Report, Target, Verdict};
+
+use crate::agent::Agent;
+use crate::exposition::{self, Format};
+use crate::plan::{NamedModule, ProbeMetrics};
+use crate::web::{Body, compressed, exposition_type, plain, request};
+
+const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+/// The scrape timeout of a client that names none, in seconds (blackbox_exporter's).
+const SCRAPE_TIMEOUT_DEFAULT: f64 = 120.0;
+/// Longest timeout of a run. Chosen: an hour is no probe any more.
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// Longest target in bytes. Chosen: the longest URL that servers commonly take.
+const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+/// Answers a request for a probe. The order of the complaints is blackbox_exporter's.
+pub(super) async fn answer(agent: &Arc<Agent>, query: Option<&str>, headers: &HeaderMap) -> Response<Body> {
+    match asked(agent, query, headers) {
+        Ok(question) => question.ask(agent, query, headers).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+/// A request for a probe that can be carried out.
+struct Question {
+    named: Arc<NamedModule>,
+    module: Module,
+    target: Target,
+    timeout: Duration,
+    shown: ProbeMetrics,
+}
+
+fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Question, Box<Response<Body>>> {
+    let refuse = |status, message: String| Err(Box::new(plain(status, message)));
+    let loaded = agent.loaded();
+    let plan = &loaded.plan;
+    let name = request::parameter(query, "module").filter(|name| !name.is_empty()).unwrap_or(Cow::Borrowed("http_2xx"));
+    let Some(named) = plan.modules.get(name.as_ref()) else {
+        agent.metrics().module_unknown();
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            format!("Unknown module {:?}\n", tuermer_probes::shown(name.as_bytes(), 256)),
+        );
+    };
+    let scrape_timeout = match headers.get(SCRAPE_TIMEOUT).map(|value| value.to_str().unwrap_or_default()) {
+        None | Some("") => 0.0,
+        Some(text) => match text.parse::<f64>() {
+            Ok(seconds) if !seconds.is_nan() => seconds,
+            _ => {
+                let message = "Failed to parse timeout from Prometheus header: not a number of seconds\n";
+                return refuse(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned());
+            }
+        },
+    };
+    let Some(target) = request::parameter(query, "target").filter(|target| !target.is_empty()) else {
+        return refuse(StatusCode::BAD_REQUEST, "Target parameter is missing\n".to_owned());
+    };
+    if target.len() > TARGET_BYTES_MAX {
+        return refuse(StatusCode::BAD_REQUEST, format!("Target is longer than {TARGET_BYTES_MAX} bytes\n"));
+    }
+    let Some(module) = &named.module else {
+        return refuse(StatusCode::BAD_REQUEST, format!("Module {:?} has no prober\n", named.name));
+    };
+    let mut target = Target::new(target.as_ref());
+    if let Some(hostname) = request::parameter(query, "hostname").filter(|hostname| !hostname.is_empty()) {
+        target = target.with_hostname(hostname.as_ref());
+    }
+    Ok(Question {
+        named: Arc::clone(named),
+        module: module.clone(),
+        target,
+        timeout: timeout(named.timeout, scrape_timeout, agent.timeout_offset()),
+        shown: plan.agent.probe_metrics,
+    })
+}
+
+/// The time a run may take: the module's timeout or the scrape's less the offset, whichever is shorter.
+fn timeout(module: Option<Duration>, scrape: f64, offset: f64) -> Duration {
+    let module = module.filter(|module| !module.is_zero());
+    let scrape = if scrape == 0.0 { SCRAPE_TIMEOUT_DEFAULT } else { scrape };
+    let left = Duration::try_from_secs_f64(scrape - offset).ok();
+    let left = if scrape.is_infinite() && scrape > 0.0 { Some(TIMEOUT_MAX) } else { left };
+    let timeout = match (module, left.filter(|left| !left.is_zero())) {
+        (Some(module), Some(left)) => module.min(left),
+        (Some(module), None) => module,
+        (None, Some(left)) => left,
+        (None, None) => Duration::ZERO,
+    };
+    timeout.min(TIMEOUT_MAX)
+}
+
+impl Question {
+    async fn ask(self, agent: &Arc<Agent>, query: Option<&str>, headers: &HeaderMap) -> Response<Body> {
+        let report = match self.module.bind(&self.target) {
+            Ok(probe) => {
+                let Some(pass) = agent.gate().enter(Instant::now()).await else {
+                    return unavailable(&Failure::new(Reason::AgentOverload, "too many runs at once"));
+                };
+                let running = agent.metrics().run_began();
+                let (net, timeout) = (agent.net(), self.timeout);
+                let run = agent.probe_runtime().spawn(async move {
+                    let report = probe.run(&net, timeout).await;
+                    drop((pass, running));
+                    report
+                });
+                match Abandoned(run).finished().await {
+                    Some(report) => report,
+                    None => return unavailable(&Failure::new(Reason::AgentPanic, "the run did not finish")),
+                }
+            }
+            Err(invalid @ Invalid::Hostname(_)) => return plain(StatusCode::BAD_REQUEST, format!("{invalid}\n")),
+            Err(invalid) => self.module.refuse(&invalid, self.timeout),
+        };
+        agent.metrics().reported(&report);
+        self.log(&report);
+        if request::parameter(query, "debug").as_deref() == Some("true") {
+            return plain(StatusCode::OK, self.debug(&report));
+        }
+        match report.failure() {
+            Some(failure) if report.verdict() == Verdict::Unknown => unavailable(failure),
+            _ => {
+                let mut page = Vec::with_capacity(4096);
+                exposition::render_report(&report, self.module.kind(), self.shown, Format::Text, &mut page);
+                compressed(exposition_type(Format::Text), page, headers)
+            }
+        }
+    }
+
+    fn log(&self, report: &Report) {
+        if let Some(failure) = report.failure() {
+            tracing::debug!(
+                module = &*self.named.name,
+                target = self.target.text(),
+                reason = failure.reason().name(),
+                message = failure.message(),
+                "probe failed"
+            );
+        }
+    }
+
+    /// The report for people. The headings are blackbox_exporter's, on which its users cut the text.
+    fn debug(&self, report: &Report) -> Bytes {
+        let mut page = b"Logs for the probe:\n".to_vec();
+        write_log(report, &mut page);
+        page.extend_from_slice(b"\n\nMetrics that would have been returned:\n");
+        exposition::render_report(report, self.module.kind(), self.shown, Format::Text, &mut page);
+        page.extend_from_slice(b"\n\nModule configuration:\n");
+        let (name, kind) = (&self.named.name, self.module.kind().name);
+        page.extend_from_slice(format!("{name}:\n  prober: {kind}\n").as_bytes());
+        page.into()
+    }
+}
+
+/// Notes and outcome, a line each.
+fn write_log(report: &Report, page: &mut Vec<u8>) {
+    for (at, kind, words) in report.notes.iter() {
+        let mark = match kind {
+            NoteKind::Info => "",
+            NoteKind::Sent => "> ",
+            NoteKind::Received => "< ",
+        };
+        page.extend_from_slice(format!("{:.6}s {mark}{words}\n", at.as_secs_f64()).as_bytes());
+    }
+    let end =
+        report.failure().map_or_else(|| "Probe succeeded".to_owned(), |failure| format!("Probe failed: {failure}"));
+    page.extend_from_slice(format!("{:.6}s {end}\n", report.duration.as_secs_f64()).as_bytes());
+}
+
+/// The agent cannot ask now: no statement about the target.
+fn unavailable(failure: &Failure) -> Response<Body> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, format!("The agent cannot probe: {failure}\n"));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+/// A run on the other runtime that ends when nobody waits for it any more.
+struct Abandoned(JoinHandle<Report>);
+
+impl Abandoned {
+    async fn finished(mut self) -> Option<Report> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_follow_the_contract() {
+        let of = |module: Option<f64>, scrape, offset| {
+            timeout(module.map(Duration::from_secs_f64), scrape, offset).as_secs_f64()
+        };
+        for (module, scrape, offset, effective) in [
+            (None, 15.0, 0.5, 14.5),
+            (None, 15.0, 0.0, 15.0),
+            (Some(20.0), 15.0, 0.5, 14.5),
+            (Some(5.0), 15.0, 0.5, 5.0),
+            (Some(10.0), 0.0, 0.5, 10.0),
+            (Some(10.0), 10.0, 0.5, 9.5),
+            (Some(9.5), 0.0, 1.0, 9.5),
+            (None, 0.0, 0.5, 119.5),
+            (Some(3.0), 0.4, 0.5, 3.0),
+            (Some(3.0), 0.5, 0.5, 3.0),
+            (Some(3.0), -1.0, 0.5, 3.0),
+            (None, 0.4, 0.5, 0.0),
+            (None, f64::INFINITY, 0.5, 3600.0),
+            (None, f64::NEG_INFINITY, 0.5, 0.0),
+        ] {
+            assert!((of(module, scrape, offset) - effective).abs() < 1e-9, "{module:?} {scrape} {offset}");
+        }
+    }
+}

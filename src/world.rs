@@ -1,0 +1,109 @@
+//! The real world of the agent's probes: the resolver the plan names, and files with a cache.
+//!
+//! Knows no kind of probe.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tuermer_probes::net::{FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
+
+use crate::plan::AgentSettings;
+
+/// The world that a plan's probes run in.
+pub fn net(settings: &AgentSettings) -> Result<Net, String> {
+    let resolver = match settings.resolver.as_slice() {
+        [] => Resolver::system(),
+        servers => Resolver::of_servers(servers),
+    };
+    let resolver = resolver.map_err(|error| format!("cannot set up the resolver: {error}"))?;
+    Ok(Net::new(resolver, Arc::new(CachedFiles::default())))
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Files, read again only when they changed.
+#[derive(Debug, Default)]
+struct CachedFiles(Mutex<Cache>);
+
+#[derive(Debug, Default)]
+struct Cache {
+    files: HashMap<PathBuf, (Stamp, FileContent)>,
+    versions: u64,
+}
+
+impl Files for CachedFiles {
+    fn read(&self, path: &Path) -> io::Result<FileContent> {
+        let stamp = Stamp::of(&fs::metadata(path)?);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, content)) = cache.files.get(path)
+            && *known == stamp
+        {
+            return Ok(content.clone());
+        }
+        let bytes = read_bounded(path)?;
+        cache.versions += 1;
+        let content = FileContent { bytes: bytes.into(), version: cache.versions };
+        cache.files.insert(path.to_owned(), (stamp, content.clone()));
+        Ok(content)
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_again_only_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        fs::write(&path, "one").unwrap();
+        let files = CachedFiles::default();
+        let first = files.read(&path).unwrap();
+        assert_eq!(files.read(&path).unwrap().version, first.version);
+        fs::write(folder.path().join("new"), "other").unwrap();
+        fs::rename(folder.path().join("new"), &path).unwrap();
+        let second = files.read(&path).unwrap();
+        assert_eq!(&*second.bytes, b"other");
+        assert_ne!(second.version, first.version);
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        let file = File::create(&path).unwrap();
+        file.set_len(FILE_BYTES_MAX + 1).unwrap();
+        assert!(CachedFiles::default().read(&path).is_err());
+    }
+}
