@@ -2,6 +2,8 @@
 
 pub mod agent;
 pub mod agent_metrics;
+pub mod args;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod exposition;
@@ -10,5 +12,7 @@ pub mod reload;
 pub mod run;
 pub mod schedule;
 pub mod store;
+#[cfg(test)]
+mod testkit;
 pub mod web;
 pub mod world;

@@ -11,6 +11,7 @@
 //! Every file here is framework and every folder a protocol (`net` and `testkit` excepted). This crate knows no
 //! schedule, no metric format and no file.
 
+mod dns;
 mod failure;
 mod measure;
 pub mod net;
@@ -38,7 +39,8 @@ pub use secret::Secret;
 pub use target::{HostPort, Invalid, Target, port_number};
 
 /// Every kind there is: one line for a protocol.
-pub static KINDS: &[Kind] = &[Kind::of::<smtp::Smtp>(), Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
+pub static KINDS: &[Kind] =
+    &[Kind::of::<dns::Dns>(), Kind::of::<smtp::Smtp>(), Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

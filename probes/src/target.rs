@@ -65,6 +65,7 @@ impl<'a> HostPort<'a> {
 /// `/etc/services` is not read: a name must mean the same on every machine.
 const SERVICES: &[(&str, u16)] = &[
     ("domain", 53),
+    ("domain-s", 853),
     ("ftp", 21),
     ("http", 80),
     ("https", 443),

@@ -2,6 +2,8 @@
 
 mod process;
 mod render;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

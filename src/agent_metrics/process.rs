@@ -27,12 +27,8 @@ pub(super) fn process_metrics() -> Vec<ProcessMetric> {
     let metrics = [
         counter("process_cpu_seconds_total", "Processor time used, in seconds.", proc.cpu_seconds()),
         gauge("process_max_fds", "Most file descriptors that may be open.", proc.limit("Max open files")),
-        counter(
-            "process_network_receive_bytes_total",
-            "Bytes received by the host, in bytes.",
-            proc.network("InOctets"),
-        ),
-        counter("process_network_transmit_bytes_total", "Bytes sent by the host, in bytes.", proc.network("OutOctets")),
+        counter("process_network_receive_bytes_total", "What the host received, in bytes.", proc.network("InOctets")),
+        counter("process_network_transmit_bytes_total", "What the host sent, in bytes.", proc.network("OutOctets")),
         gauge("process_open_fds", "Open file descriptors.", open_files()),
         gauge("process_resident_memory_bytes", "Resident memory, in bytes.", proc.memory("VmRSS:")),
         gauge("process_start_time_seconds", "When the process began.", proc.start_seconds()),

@@ -11,6 +11,7 @@ use super::fields::{Fields, text_of};
 use super::hash::{self, Hash};
 use super::modules::{Loaded, Modules};
 use super::node::{Entry, Node};
+use crate::exposition::RESERVED_LABELS;
 use crate::plan::{Check, NamedModule};
 
 /// Longest name of a check in bytes. Chosen: a line on a page.
@@ -31,8 +32,8 @@ pub const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
 const KEYS: [&str; 5] = ["module", "targets", "interval", "timeout", "labels"];
-/// Labels that the agent or the text format sets itself.
-const RESERVED: [&str; 9] = ["check", "target", "module", "step", "phase", "reason", "outcome", "le", "quantile"];
+/// A label that the text format sets for summaries.
+const QUANTILE: &str = "quantile";
 
 /// Reads the section. Every check and every target at fault is named.
 pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Fault>) -> Vec<Arc<Check>> {
@@ -219,7 +220,7 @@ impl LabelNames {
             .map(|measures| of(measures))
             .chain(KINDS.iter().map(|kind| of(kind.measures)))
             .collect();
-        Self(all.into_iter().flatten().chain(RESERVED).collect())
+        Self(all.into_iter().flatten().chain(RESERVED_LABELS.iter().copied()).chain([QUANTILE]).collect())
     }
 
     fn fault(&self, entry: &Entry<'_>) -> Option<Fault> {

@@ -31,6 +31,7 @@ use fault::Fault;
 use fields::Fields;
 use modules::Modules;
 use source::Place;
+pub(crate) use suggest::closest;
 
 use crate::plan::Plan;
 

@@ -3,6 +3,8 @@
 mod number;
 mod samples;
 mod scrape;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use tuermer_probes::{Kind, Report};

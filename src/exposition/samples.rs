@@ -244,12 +244,12 @@ impl<'r> Labels<'r> {
     }
 }
 
-/// A label's name with an underscore for whatever may not stand in one.
+/// A label's name; one that cannot stand in the text gets an underscore in front and one for every wrong character.
 fn valid_name(name: &str) -> Cow<'_, str> {
-    let valid = |(at, c): (usize, char)| c.is_ascii_alphabetic() || c == '_' || (at > 0 && c.is_ascii_digit());
-    if !name.is_empty() && name.char_indices().all(valid) {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(valid) {
         return Cow::Borrowed(name);
     }
-    let replaced = name.char_indices().map(|at| if valid(at) { at.1 } else { '_' });
+    let replaced = name.chars().map(|c| if valid(c) { c } else { '_' });
     Cow::Owned(std::iter::once('_').chain(replaced).collect())
 }

@@ -8,9 +8,11 @@ mod gate;
 mod grid;
 mod queue;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tuermer_probes::net::Net;
@@ -36,10 +38,15 @@ pub struct Schedule {
 impl Schedule {
     /// Starts an empty queue in the present runtime, the one in which probes shall run.
     pub fn start(store: Arc<Store>, metrics: Arc<AgentMetrics>, gate: Gate) -> Self {
+        Self::start_at(SystemTime::now(), store, metrics, gate)
+    }
+
+    /// As [`Self::start`], with the wall clock showing `wall`.
+    fn start_at(wall: SystemTime, store: Arc<Store>, metrics: Arc<AgentMetrics>, gate: Gate) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (alive, ended) = mpsc::channel(1);
         let world = World { store: Arc::clone(&store), metrics, gate: gate.clone(), _alive: alive };
-        tokio::spawn(Queue::new(world).serve(received));
+        tokio::spawn(Queue::new(world, wall).serve(received));
         Self { store, gate, orders, ended }
     }
 

@@ -44,8 +44,8 @@ struct Job {
 }
 
 impl Queue {
-    pub(super) fn new(world: World) -> Self {
-        let grid = Grid::new(Instant::now(), SystemTime::now());
+    pub(super) fn new(world: World, wall: SystemTime) -> Self {
+        let grid = Grid::new(Instant::now(), wall);
         Self { world: Arc::new(world), grid, jobs: Vec::new(), starts: BinaryHeap::new() }
     }
 

@@ -5,6 +5,8 @@ mod families;
 mod histogram;
 mod history;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};

@@ -12,6 +12,9 @@ use super::history::{History, Past, PastRun};
 /// Runs whose laps are remembered. Chosen: enough to tell a slow run from a slow service.
 pub const WATERFALLS_MAX: usize = 4;
 
+/// Most bytes of notes that are kept of the last failure. Chosen: a long dialogue, and 80 MB if ten thousand checks fail.
+const FAILURE_NOTE_BYTES_MAX: usize = 8 * 1024;
+
 /// What is known of a check that ran.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
@@ -55,7 +58,7 @@ pub struct Runs {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Totals {
     pub(crate) runs: Runs,
-    /// Sorted by reason; only those that occurred.
+    /// Sorted by the reasons' names; only those that occurred.
     pub(crate) failures: Vec<(Reason, u32)>,
     pub(crate) durations: Histogram,
 }
@@ -70,7 +73,7 @@ impl Totals {
         *count = count.saturating_add(1);
         self.durations.observe(report.duration);
         let Some(reason) = report.failure().map(Failure::reason) else { return };
-        match self.failures.binary_search_by_key(&reason, |(reason, _)| *reason) {
+        match self.failures.binary_search_by_key(&reason.name(), |(reason, _)| reason.name()) {
             Ok(at) => self.failures[at].1 = self.failures[at].1.saturating_add(1),
             Err(at) => self.failures.insert(at, (reason, 1)),
         }
@@ -138,6 +141,8 @@ impl State {
         self.last = Some(Last { began, duration, verdict, since, failures_in_a_row });
         if report.failure().is_some() {
             report.readings = Vec::new();
+            report.laps.shrink_to_fit();
+            report.notes.shorten(FAILURE_NOTE_BYTES_MAX);
             self.last_failure = Some(Arc::new(report));
         }
     }

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use connect::{CONNECT, Source};
+pub use connect::{CONNECT, Source, acknowledge_at_once};
 pub use resolve::{Family, RESOLVE, Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
 pub use tls::{Identity, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};

@@ -1,8 +1,8 @@
 //! What the operator points the probe at: a domain that receives mail, or one server.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
-use crate::smtp::settings::Port;
 use crate::target::{HostPort, Invalid, Target, port_number};
 
 /// Longest host name in bytes (RFC 1035 section 2.3.4, without the final dot).
@@ -20,7 +20,7 @@ pub(super) enum Asked {
         /// Its name or address.
         host: Box<str>,
         /// Its port.
-        port: Port,
+        port: NonZeroU16,
         /// The name its certificate is verified for.
         certificate_name: Box<str>,
     },
@@ -28,7 +28,7 @@ pub(super) enum Asked {
 
 impl Asked {
     /// Reads a target: text with a port or with brackets, or an address, is one host; anything else a domain.
-    pub(super) fn of_target(target: &Target, port: Port) -> Result<Self, Invalid> {
+    pub(super) fn of_target(target: &Target, port: NonZeroU16) -> Result<Self, Invalid> {
         let text = target.text();
         let invalid = |why: &str| Invalid::Target(format!("{text:?} {why}"));
         let host_port = match text.parse::<IpAddr>() {
@@ -49,7 +49,7 @@ impl Asked {
             }
             None => port,
             Some(text) => {
-                let number = port_number(text).and_then(|number| Port::try_from(number).ok());
+                let number = port_number(text).and_then(NonZeroU16::new);
                 number.ok_or_else(|| invalid("has no port after the colon"))?
             }
         };
@@ -89,14 +89,20 @@ pub(super) fn host_name(text: &str) -> Result<Box<str>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn asked(text: &str) -> Option<Asked> {
-        Asked::of_target(&Target::new(text), Port(25)).ok()
+    fn port(number: u16) -> NonZeroU16 {
+        NonZeroU16::new(number).expect("a port")
     }
 
-    fn host(host: &str, port: u16) -> Option<Asked> {
-        Some(Asked::Host { host: host.into(), port: Port(port), certificate_name: host.into() })
+    fn asked(text: &str) -> Option<Asked> {
+        Asked::of_target(&Target::new(text), port(25)).ok()
+    }
+
+    fn host(host: &str, number: u16) -> Option<Asked> {
+        Some(Asked::Host { host: host.into(), port: port(number), certificate_name: host.into() })
     }
 
     #[test]
@@ -144,10 +150,28 @@ mod tests {
 
     #[test]
     fn a_hostname_is_for_one_server_only() {
-        let named = |text: &str| Asked::of_target(&Target::new(text).with_hostname("mx.example.org"), Port(25));
+        let named = |text: &str| Asked::of_target(&Target::new(text).with_hostname("mx.example.org"), port(25));
         let server =
-            Asked::Host { host: "192.0.2.1".into(), port: Port(25), certificate_name: "mx.example.org".into() };
+            Asked::Host { host: "192.0.2.1".into(), port: port(25), certificate_name: "mx.example.org".into() };
         assert_eq!(named("192.0.2.1:25"), Ok(server));
         assert!(matches!(named("example.org"), Err(Invalid::Hostname(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_understood_is_safe_to_send(text in r"(?s).{0,40}", hostname in prop::option::of(r"(?s).{0,20}")) {
+            let mut target = Target::new(text);
+            if let Some(hostname) = hostname {
+                target = target.with_hostname(hostname);
+            }
+            let names = match Asked::of_target(&target, port(25)) {
+                Ok(Asked::Domain(domain)) => vec![domain],
+                Ok(Asked::Host { host, certificate_name, .. }) => vec![host, certificate_name],
+                Err(_) => Vec::new(),
+            };
+            for name in names {
+                prop_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-_".contains(&byte)), "{name:?}");
+            }
+        }
     }
 }

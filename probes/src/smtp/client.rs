@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::failure::{Failure, Reason, shown};
-use crate::net::{Net, Secured, Source, Tls};
+use crate::net::{Net, Secured, Source, Tls, acknowledge_at_once};
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
 use crate::smtp::judge::Command;
 use crate::smtp::measures::{ENHANCED_STATUS_INFO, REPLY_CODE};
@@ -154,7 +154,12 @@ impl Client {
             },
             None => return Err(closed("before a command")),
         };
-        sent.map_err(|error| Failure::io("cannot send a command", &error))
+        sent.map_err(|error| Failure::io("cannot send a command", &error))?;
+        if let Some(Wire::Encrypted(stream)) = &self.wire {
+            // Session tickets may be under way, and a server may hold its reply back until they are acknowledged.
+            acknowledge_at_once(stream.get_ref().0);
+        }
+        Ok(())
     }
 
     async fn read_reply(&mut self, command: Command) -> Result<Reply, Failure> {

@@ -27,7 +27,6 @@ mod settings;
 mod tests;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,8 +47,6 @@ use crate::smtp::servers::Server;
 use crate::smtp::settings::{Mailbox, Require};
 use crate::target::{Invalid, Target};
 
-/// What of the run's time lookups may take, as a divisor. Chosen: half is left to talk to those that were found.
-const LOOKUP_DIVISOR: u32 = 2;
 /// What of the run's time is kept for its end, as a divisor, so that a last server that is silent does not take the
 /// verdict on the others with it. Chosen: 2 %.
 const RESERVE_DIVISOR: u32 = 50;
@@ -93,16 +90,15 @@ impl Probe for Smtp {
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let whole = recorder.deadline() - recorder.started();
         let end = recorder.deadline() - whole / RESERVE_DIVISOR;
-        let lookup_end = recorder.started() + whole / LOOKUP_DIVISOR;
-        let servers = servers::find(net, recorder, &self.asked, &self.settings, lookup_end).await?;
+        let servers = servers::find(net, recorder, &self.asked, &self.settings, end).await?;
         recorder.read(&SERVERS, servers.len() as f64);
         let mut failures = Vec::new();
         let mut accepting = 0_u32;
-        let mut left = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let mut left = servers.len();
         for server in servers {
             recorder.step(&server.step);
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
-            let limit = share(recorder.now(), end, left);
+            let limit = servers::share(recorder.now(), end, left);
             let outcome = self.ask(net, recorder, &server, limit).await;
             recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
             if let Some(preference) = server.preference {
@@ -121,11 +117,6 @@ impl Probe for Smtp {
     }
 }
 
-/// When a server must be done, so that those after it have as long.
-fn share(now: Instant, end: Instant, servers_left: u32) -> Instant {
-    now + end.saturating_duration_since(now) / servers_left.max(1)
-}
-
 /// The failure of the server that comes first; one of the service before one of the agent's own.
 fn verdict(require: Require, accepting: u32, failures: Vec<Failure>) -> Result<(), Failure> {
     if require == Require::Any && accepting > 0 {
@@ -138,17 +129,13 @@ fn verdict(require: Require, accepting: u32, failures: Vec<Failure>) -> Result<(
 impl Smtp {
     /// Asks one server, within its share of the time.
     async fn ask(&self, net: &Net, recorder: &mut Recorder, server: &Server, limit: Instant) -> Result<(), Failure> {
-        let (address, port) = match &server.place {
-            Ok((address, port)) => (*address, port.0),
-            Err(failure) => return Err(failure.clone()),
-        };
+        let peer = *server.place.as_ref().map_err(Clone::clone)?;
         let source = self.settings.source_ip_address.get()?;
         let question = Question {
             settings: &self.settings,
             recipients: &self.recipients,
             certificate_name: &server.certificate_name,
         };
-        let peer = SocketAddr::new(address, port);
         let began = recorder.now();
         let mut client = None;
         let talk = async {

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of the dialogue with them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use hickory_proto::rr::rdata::MX;
@@ -14,12 +15,15 @@ use crate::net::{Net, RESOLVE, ResolverError};
 use crate::recorder::Recorder;
 use crate::smtp::asked::{Asked, host_name};
 use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
-use crate::smtp::settings::{Addresses, Port, SmtpSettings};
+use crate::smtp::settings::{Addresses, SmtpSettings};
 
 /// Most mail hosts that are asked. Chosen: large providers name five to seven.
 pub(super) const HOSTS_MAX: usize = 10;
 /// Most servers that are asked, over all hosts. Chosen: what the notebook of a run holds.
 pub(super) const SERVERS_MAX: usize = 16;
+/// What of the run's time the lookups of mail hosts may take, as a divisor. Chosen: half is left to talk to those that
+/// were found.
+const LOOKUP_DIVISOR: u32 = 2;
 /// Longest exchange name that is shown in bytes. Chosen: longer than any valid one.
 const NAME_SHOWN_BYTES_MAX: usize = 300;
 
@@ -33,7 +37,7 @@ pub(super) struct Server {
     /// The preference of its MX record, if it has one.
     pub(super) preference: Option<u16>,
     /// Where it listens, or why that is not known.
-    pub(super) place: Result<(IpAddr, Port), Failure>,
+    pub(super) place: Result<SocketAddr, Failure>,
 }
 
 /// A mail host whose addresses are not known yet.
@@ -44,16 +48,16 @@ struct Host {
     name: Arc<str>,
     certificate_name: Arc<str>,
     preference: Option<u16>,
-    port: Port,
+    port: NonZeroU16,
 }
 
-/// Finds the servers in the order in which a sender would try them. Lookups of hosts are over by `limit`.
+/// Finds the servers in the order in which a sender would try them. All must be asked by `end`.
 pub(super) async fn find(
     net: &Net,
     recorder: &mut Recorder,
     asked: &Asked,
     settings: &SmtpSettings,
-    limit: Instant,
+    end: Instant,
 ) -> Result<Vec<Server>, Failure> {
     let hosts = match asked {
         Asked::Domain(domain) => hosts_of(net, recorder, domain, settings.port).await?,
@@ -65,14 +69,15 @@ pub(super) async fn find(
             port: *port,
         }],
     };
+    let now = recorder.now();
+    let limit = now + end.saturating_duration_since(now) / LOOKUP_DIVISOR;
     let mut servers = Vec::with_capacity(hosts.len());
     let mut hosts_left = hosts.len();
     for host in hosts {
-        let now = recorder.now();
-        let share = limit.saturating_duration_since(now) / u32::try_from(hosts_left).unwrap_or(u32::MAX);
-        hosts_left -= 1;
         recorder.step(&host.name);
-        let found = match timeout_at(now + share, addresses(net, recorder, &host, settings)).await {
+        let share = share(recorder.now(), limit, hosts_left);
+        hosts_left -= 1;
+        let found = match timeout_at(share, addresses(net, recorder, &host, settings)).await {
             Ok(found) => found,
             Err(_) => Err(Failure::new(Reason::DnsTimeout, format_args!("no address of {} in time", host.name))),
         };
@@ -97,6 +102,11 @@ pub(super) async fn find(
     Ok(servers)
 }
 
+/// When one of several must be done so that those after it have as long.
+pub(super) fn share(now: Instant, end: Instant, left: usize) -> Instant {
+    now + end.saturating_duration_since(now) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
+}
+
 fn server(host: &Host, address: IpAddr) -> Server {
     let step = if host.name.parse() == Ok(address) {
         Arc::clone(&host.name)
@@ -104,7 +114,7 @@ fn server(host: &Host, address: IpAddr) -> Server {
         format!("{} {address}", host.name).into()
     };
     let certificate_name = Arc::clone(&host.certificate_name);
-    Server { step, certificate_name, preference: host.preference, place: Ok((address, host.port)) }
+    Server { step, certificate_name, preference: host.preference, place: Ok(SocketAddr::new(address, host.port.get())) }
 }
 
 async fn addresses(
@@ -124,7 +134,7 @@ async fn addresses(
 }
 
 /// The mail hosts of a domain.
-async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: Port) -> Result<Vec<Host>, Failure> {
+async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: NonZeroU16) -> Result<Vec<Host>, Failure> {
     recorder.enter(RESOLVE);
     // The final dot keeps the system's search list out: mail for a domain goes to no other.
     let absolute = format!("{domain}.");
@@ -164,7 +174,7 @@ async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: Port) 
     Ok(records.iter().map(|mx| host_of(recorder, mx, port)).collect())
 }
 
-fn host_of(recorder: &mut Recorder, mx: &MX, port: Port) -> Host {
+fn host_of(recorder: &mut Recorder, mx: &MX, port: NonZeroU16) -> Host {
     let text = mx.exchange.to_ascii();
     let (name, lookup): (Arc<str>, _) = match host_name(&text) {
         Ok(name) => (name.to_ascii_lowercase().into(), Ok(format!("{name}."))),

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::net::{Family, Tls, TlsSettings};
 use crate::settings::{IpProtocol, SourceAddress, yes};
 
+/// SMTP between servers (RFC 5321 section 4.5.4.2).
+const SMTP: NonZeroU16 = NonZeroU16::new(25).expect("25 is not zero");
 /// Most recipients of one module. Chosen: a few are asked about, a mailing is not simulated.
 const RECIPIENTS_MAX: usize = 10;
 /// Longest address in bytes: a path of RFC 5321 section 4.5.3.1.3 without its brackets.
@@ -29,7 +32,7 @@ pub(crate) struct SmtpSettings {
     /// Local address to speak from.
     pub source_ip_address: SourceAddress,
     /// Port of the servers of a domain, and of a target that names none.
-    pub port: Port,
+    pub port: NonZeroU16,
     /// At which of a mail host's addresses it is asked: `all` or `first`.
     pub addresses: Addresses,
     /// How many servers must take the message: `any` (mail can be received) or `all`.
@@ -58,7 +61,7 @@ impl Default for SmtpSettings {
             preferred_ip_protocol: IpProtocol::default(),
             ip_protocol_fallback: yes(),
             source_ip_address: SourceAddress::default(),
-            port: Port::default(),
+            port: SMTP,
             addresses: Addresses::default(),
             require: Require::default(),
             starttls: Starttls::default(),
@@ -94,7 +97,7 @@ fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<M
 }
 
 /// At which of a mail host's addresses it is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub(crate) enum Addresses {
@@ -106,7 +109,7 @@ pub(crate) enum Addresses {
 }
 
 /// How many servers must take the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub(crate) enum Require {
@@ -118,7 +121,7 @@ pub(crate) enum Require {
 }
 
 /// Whether the dialogue goes on encrypted (RFC 3207).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub(crate) enum Starttls {
@@ -132,7 +135,7 @@ pub(crate) enum Starttls {
 }
 
 /// What a greylisting server is taken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub(crate) enum Greylisting {
@@ -143,34 +146,13 @@ pub(crate) enum Greylisting {
     Pass,
 }
 
-/// A TCP port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "u16")]
-#[schemars(inline)]
-pub(crate) struct Port(#[schemars(range(min = 1))] pub u16);
-
-impl Default for Port {
-    /// SMTP between servers (RFC 5321 section 4.5.4.2).
-    fn default() -> Self {
-        Self(25)
-    }
-}
-
-impl TryFrom<u16> for Port {
-    type Error = &'static str;
-
-    fn try_from(number: u16) -> Result<Self, Self::Error> {
-        if number == 0 { Err("port 0 cannot be connected to") } else { Ok(Self(number)) }
-    }
-}
-
 /// Text that cannot end a command early or hide in one: printable ASCII without space and angle brackets.
 fn is_safe(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'))
 }
 
 /// `local-part@domain`, or `postmaster` alone (RFC 5321 section 4.1.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct Mailbox(String);
 
@@ -213,7 +195,7 @@ impl<'de> Deserialize<'de> for Mailbox {
 }
 
 /// Where notices of non-delivery go: a mailbox, or nowhere (RFC 5321 section 4.5.5).
-#[derive(Debug, Clone, PartialEq, Eq, Default, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ReversePath(String);
 
@@ -233,7 +215,7 @@ impl<'de> Deserialize<'de> for ReversePath {
 }
 
 /// The name a client greets with: a domain, or an address in brackets (RFC 5321 section 4.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct EhloName(String);
 

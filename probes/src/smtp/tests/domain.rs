@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::failure::{Failure, Reason};
 use crate::report::Verdict;
+use crate::smtp::settings::Require;
+use crate::smtp::verdict;
 use crate::testkit::{ask_in, gist, net_with_resolver};
 
 /// A dialogue in which the recipient is named by the domain.
@@ -44,6 +47,22 @@ fn two_hosts() -> Vec<(&'static str, Data)> {
 /// A second peer on the port of the first.
 async fn beside(peer: &Peer, script: Vec<Act>) -> Peer {
     Peer::play_on(SocketAddr::from(([127, 0, 0, 2], peer.address().port())), script).await
+}
+
+#[test]
+fn the_agents_own_shortage_gives_way_to_a_failure_of_the_service() {
+    let failure = |reason| Failure::new(reason, "x");
+    let reason = |require, accepting, reasons: &[Reason]| {
+        let failures = reasons.iter().map(|reason| failure(*reason)).collect();
+        verdict(require, accepting, failures).err().map(|failure| failure.reason())
+    };
+    let (own, first, second) = (Reason::AgentNoRoute, Reason::ConnectRefused, Reason::Timeout);
+    assert_eq!(reason(Require::Any, 1, &[own, first]), None);
+    assert_eq!(reason(Require::All, 2, &[]), None);
+    assert_eq!(reason(Require::All, 1, &[own]), Some(own));
+    assert_eq!(reason(Require::All, 1, &[own, first, second]), Some(first));
+    assert_eq!(reason(Require::Any, 0, &[own, first, second]), Some(first));
+    assert_eq!(reason(Require::Any, 0, &[own, own]), Some(own));
 }
 
 #[tokio::test]

@@ -1,0 +1,305 @@
+//! What can be set for a DNS probe.
+
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+
+use super::codes::{RecordClass, RecordType, ResponseCode};
+use super::query::{Flags, Query};
+use super::rules::Rules;
+use crate::net::{Family, Tls, TlsSettings};
+use crate::settings::{IpProtocol, SourceAddress, yes};
+
+/// How the question travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// A datagram (RFC 1035 section 4.2.1).
+    Udp,
+    /// As `Udp`; if the reply is cut, once more over TCP (RFC 7766 section 5).
+    UdpThenTcp,
+    /// A stream (RFC 1035 section 4.2.2).
+    Tcp,
+    /// An encrypted stream (RFC 7858).
+    Tls,
+}
+
+/// A DNS module's settings, the question written down already.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(super) query: Query,
+    pub(super) transport: Transport,
+    pub(super) tls: Tls,
+    pub(super) family: Family,
+    pub(super) source_ip_address: SourceAddress,
+    pub(super) valid_rcodes: Vec<ResponseCode>,
+    pub(super) answer: Rules,
+    pub(super) authority: Rules,
+    pub(super) additional: Rules,
+    pub(super) validate_response: bool,
+    pub(super) fail_if_not_authoritative: bool,
+    pub(super) fail_if_not_authenticated: bool,
+}
+
+/// The settings as an operator writes them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    /// The name that is asked for; made absolute.
+    query_name: String,
+    /// The record type that is asked for: a mnemonic, or TYPE and a number. Default ANY.
+    #[serde(default = "any")]
+    query_type: RecordType,
+    /// The class that is asked for: a mnemonic, or CLASS and a number. Default IN.
+    #[serde(default = "internet")]
+    query_class: RecordClass,
+    /// Ask the server to ask others (flag RD). Default true.
+    #[serde(default = "yes")]
+    recursion_desired: bool,
+    /// Ask whether the answer was verified by DNSSEC (flag AD).
+    #[serde(default)]
+    authentic_data: bool,
+    /// Ask for the answer even if the server finds it forged (flag CD).
+    #[serde(default)]
+    checking_disabled: bool,
+    /// Ask with EDNS (RFC 6891). Default: without, as blackbox_exporter does.
+    #[serde(default)]
+    edns: Option<EdnsSettings>,
+    /// `udp` or `tcp`. Default udp.
+    #[serde(default)]
+    transport_protocol: WrittenTransport,
+    /// Encrypt with TLS (RFC 7858); needs `transport_protocol: tcp`.
+    #[serde(default)]
+    dns_over_tls: bool,
+    /// Repeat the question over TCP if a reply over UDP is cut (flag TC). Default: judge the cut reply.
+    #[serde(default)]
+    tcp_on_truncation: bool,
+    /// Whom the encrypted channel trusts; for `dns_over_tls` only.
+    #[serde(default)]
+    tls_config: Option<TlsSettings>,
+    /// Local address to ask from.
+    #[serde(default)]
+    source_ip_address: SourceAddress,
+    /// Which Internet protocol is tried first.
+    #[serde(default)]
+    preferred_ip_protocol: IpProtocol,
+    /// Whether the other Internet protocol will do. Default true.
+    #[serde(default = "yes")]
+    ip_protocol_fallback: bool,
+    /// Response codes that pass. Default NOERROR only.
+    #[serde(default = "noerror", deserialize_with = "not_empty")]
+    valid_rcodes: Vec<ResponseCode>,
+    /// Rules on records of the answer section.
+    #[serde(default)]
+    validate_answer_rrs: Option<Rules>,
+    /// Rules on records of the authority section.
+    #[serde(default)]
+    validate_authority_rrs: Option<Rules>,
+    /// Rules on records of the additional section.
+    #[serde(default)]
+    validate_additional_rrs: Option<Rules>,
+    /// Fail if the reply is not marked as one, repeats another question, or is not as long as it says.
+    #[serde(default)]
+    validate_response: bool,
+    /// Fail if the server does not answer out of its own zone (flag AA).
+    #[serde(default)]
+    fail_if_not_authoritative: bool,
+    /// Fail if the server does not vouch by DNSSEC for its answer (flag AD).
+    #[serde(default)]
+    fail_if_not_authenticated: bool,
+}
+
+/// How to ask with EDNS.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct EdnsSettings {
+    /// Largest reply over UDP to ask for, in bytes. Default 1232.
+    #[serde(deserialize_with = "at_least_512")]
+    pub(super) udp_payload_size: u16,
+    /// Ask for DNSSEC records (flag DO).
+    pub(super) dnssec_ok: bool,
+    /// Ask for the server's identifier (RFC 5001).
+    pub(super) nsid: bool,
+}
+
+impl Default for EdnsSettings {
+    fn default() -> Self {
+        // Chosen as on DNS Flag Day 2020: fits a packet on every path.
+        Self { udp_payload_size: 1232, dnssec_ok: false, nsid: false }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(inline, rename_all = "lowercase")]
+enum WrittenTransport {
+    #[default]
+    Udp,
+    Tcp,
+}
+
+impl<'de> Deserialize<'de> for WrittenTransport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
+            "" | "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            other => Err(de::Error::unknown_variant(other, &["udp", "tcp"])),
+        }
+    }
+}
+
+const fn any() -> RecordType {
+    RecordType::ANY
+}
+
+const fn internet() -> RecordClass {
+    RecordClass::IN
+}
+
+fn noerror() -> Vec<ResponseCode> {
+    vec![ResponseCode::NOERROR]
+}
+
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ResponseCode>, D::Error> {
+    let rcodes = Vec::deserialize(deserializer)?;
+    if rcodes.is_empty() {
+        return Err(de::Error::custom("valid_rcodes is empty, so nothing could pass; leave it out for NOERROR"));
+    }
+    Ok(rcodes)
+}
+
+/// Smaller values mean 512 anyway (RFC 6891 section 6.2.3).
+fn at_least_512<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        size @ 512.. => Ok(size),
+        size => Err(de::Error::custom(format_args!("udp_payload_size is {size}, but must be at least 512"))),
+    }
+}
+
+impl Written {
+    fn understood(self) -> Result<Settings, String> {
+        let transport = match (self.transport_protocol, self.dns_over_tls, self.tcp_on_truncation) {
+            (WrittenTransport::Udp, true, _) => {
+                return Err("dns_over_tls needs transport_protocol: tcp".to_owned());
+            }
+            (WrittenTransport::Tcp, _, true) => {
+                return Err("tcp_on_truncation is for transport_protocol: udp".to_owned());
+            }
+            (WrittenTransport::Udp, false, false) => Transport::Udp,
+            (WrittenTransport::Udp, false, true) => Transport::UdpThenTcp,
+            (WrittenTransport::Tcp, false, false) => Transport::Tcp,
+            (WrittenTransport::Tcp, true, false) => Transport::Tls,
+        };
+        if self.query_name.is_empty() {
+            return Err("query_name is empty; the root is written as a dot".to_owned());
+        }
+        let flags = Flags {
+            recursion_desired: self.recursion_desired,
+            authentic_data: self.authentic_data,
+            checking_disabled: self.checking_disabled,
+        };
+        let query = Query::new(&self.query_name, self.query_type, self.query_class, flags, self.edns.as_ref());
+        Ok(Settings {
+            query: query.map_err(|error| format!("query_name: {error}"))?,
+            transport,
+            tls: Tls::new(self.tls_config.unwrap_or_default(), &[]),
+            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
+            source_ip_address: self.source_ip_address,
+            valid_rcodes: self.valid_rcodes,
+            answer: self.validate_answer_rrs.unwrap_or_default(),
+            authority: self.validate_authority_rrs.unwrap_or_default(),
+            additional: self.validate_additional_rrs.unwrap_or_default(),
+            validate_response: self.validate_response,
+            fail_if_not_authoritative: self.fail_if_not_authoritative,
+            fail_if_not_authenticated: self.fail_if_not_authenticated,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.understood().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Settings {
+    fn schema_name() -> Cow<'static, str> {
+        "dns".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Written::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(settings: serde_json::Value) -> String {
+        Settings::deserialize(settings).expect_err("a refusal").to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_reference() {
+        let settings = Settings::deserialize(json!({"query_name": "example.com"})).expect("settings");
+        assert_eq!(settings.query.text, "example.com. IN ANY +rd");
+        assert_eq!(settings.transport, Transport::Udp);
+        assert_eq!(settings.valid_rcodes, [ResponseCode::NOERROR]);
+        assert_eq!(settings.family, Family { preferred: IpProtocol::Ip6, fallback: true });
+        assert!(!settings.validate_response);
+    }
+
+    #[test]
+    fn empty_texts_mean_the_default() {
+        let settings = json!({"query_name": "a", "query_type": "", "query_class": "", "transport_protocol": ""});
+        let settings = Settings::deserialize(settings).expect("settings");
+        assert_eq!((settings.query.text.as_str(), settings.transport), ("a. IN ANY +rd", Transport::Udp));
+    }
+
+    #[test]
+    fn what_could_never_work_is_refused_when_it_is_loaded() {
+        assert_eq!(refused(json!({})), "missing field `query_name`");
+        assert_eq!(refused(json!({"query_name": ""})), "query_name is empty; the root is written as a dot");
+        assert_eq!(refused(json!({"query_name": "a..b"})), "query_name: \"a..b\" has an empty label");
+        assert_eq!(
+            refused(json!({"query_name": "a", "query_type": "a"})),
+            "unknown record type \"a\", expected a mnemonic in capitals such as AAAA, or a number such as TYPE65"
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "query_class": "X"})),
+            "unknown class \"X\", expected IN, CS, CH, HS, NONE, ANY, or a number such as CLASS1"
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "transport_protocol": "quic"})),
+            "unknown variant `quic`, expected `udp` or `tcp`"
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "dns_over_tls": true})),
+            "dns_over_tls needs transport_protocol: tcp"
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "transport_protocol": "tcp", "tcp_on_truncation": true})),
+            "tcp_on_truncation is for transport_protocol: udp"
+        );
+        assert!(
+            refused(json!({"query_name": "a", "valid_rcodes": ["noerror"]}))
+                .starts_with("unknown response code \"noerror\", expected one of NOERROR, FORMERR")
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "valid_rcodes": []})),
+            "valid_rcodes is empty, so nothing could pass; leave it out for NOERROR"
+        );
+        assert!(
+            refused(json!({"query_name": "a", "validate_answer_rrs": {"fail_if_matches_regexp": ["("]}}))
+                .starts_with("invalid regular expression \"(\"")
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "edns": {"udp_payload_size": 100}})),
+            "udp_payload_size is 100, but must be at least 512"
+        );
+        assert!(refused(json!({"query_name": "a", "bogus": 1})).starts_with("unknown field `bogus`"));
+    }
+}

@@ -1,0 +1,153 @@
+use expect_test::expect_file;
+use tuermer_probes::{Measure, Outcome, Phase, Reason, Report, Unit};
+
+use super::*;
+use crate::store::Store;
+use crate::testkit::{BYTES, CODE, CONNECT, FAKE, INFO, QUEUE, TLS, check, failed, lap, plan, reading, report};
+
+fn passed() -> Report {
+    Report {
+        laps: vec![
+            lap(None, QUEUE, 0, 1, false),
+            lap(None, CONNECT, 1, 2, false),
+            lap(None, TLS, 3, 3, false),
+            lap(None, CONNECT, 6, 4, false),
+        ],
+        declared: vec![CONNECT, TLS, Phase::new("transfer")],
+        readings: vec![
+            reading(&INFO, None, &[("version", "2"), ("name", "a\\b\"c\nd")], 1.0),
+            reading(&INFO, None, &[("version", "1"), ("name", "x")], 1.0),
+            reading(&CODE, None, &[], 200.0),
+            reading(&BYTES, None, &[], 1_048_576.0),
+        ],
+        ..report(0, Outcome::Pass)
+    }
+}
+
+fn two_legs() -> Report {
+    Report {
+        laps: vec![
+            lap(Some("one"), CONNECT, 0, 1, false),
+            lap(Some("one"), TLS, 1, 2, true),
+            lap(Some("two"), CONNECT, 3, 3, true),
+        ],
+        declared: vec![CONNECT, TLS, QUEUE],
+        readings: vec![reading(&CODE, Some("two"), &[], 503.0), reading(&CODE, Some("one"), &[], f64::NAN)],
+        ..report(60, failed(Reason::Timeout))
+    }
+}
+
+fn rendered(report: &Report, what: ProbeMetrics, format: Format) -> String {
+    let mut out = Vec::new();
+    render_report(report, &FAKE, what, format, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_report_shows_what_blackbox_exporter_shows() {
+    let text = rendered(&passed(), ProbeMetrics::Blackbox, Format::Text);
+    expect_file!["../../tests/golden/report_blackbox.prom"].assert_eq(&text);
+}
+
+#[test]
+fn a_failed_report_of_two_legs_shows_everything() {
+    let text = rendered(&two_legs(), ProbeMetrics::All, Format::Text);
+    expect_file!["../../tests/golden/report_all.prom"].assert_eq(&text);
+}
+
+#[test]
+fn a_report_can_be_had_as_openmetrics() {
+    let text = rendered(&passed(), ProbeMetrics::All, Format::OpenMetrics);
+    expect_file!["../../tests/golden/report_openmetrics.prom"].assert_eq(&text);
+}
+
+#[test]
+fn success_is_absent_if_the_agent_could_not_ask() {
+    let text = rendered(&report(0, failed(Reason::AgentFd)), ProbeMetrics::All, Format::Text);
+    assert!(!text.contains("probe_success"), "{text}");
+    assert!(text.contains("probe_failure_info{reason=\"agent_fd\"} 1\n"), "{text}");
+}
+
+#[test]
+fn a_kind_whose_phases_are_extra_shows_none_as_blackbox_exporter() {
+    let mut kind = FAKE;
+    kind.phases_extra = true;
+    let mut out = Vec::new();
+    render_report(&passed(), &kind, ProbeMetrics::Blackbox, Format::Text, &mut out);
+    assert!(!String::from_utf8(out).unwrap().contains("phase"));
+}
+
+fn store() -> Store {
+    let store = Store::new();
+    store.apply(&plan([
+        check("home", "pass", &[("le", "reserved"), ("service", "web \"1\""), ("version", "operator's")]),
+        check("mail", "fail", &[]),
+        check("never asked", "pass", &[]),
+    ]));
+    let entries = store.entries();
+    for _ in 0..3 {
+        store.record(&entries[0], passed());
+    }
+    store.record(&entries[1], report(0, Outcome::Pass));
+    store.record(&entries[1], report(30, failed(Reason::AgentFd)));
+    store.record(&entries[1], two_legs());
+    store
+}
+
+fn scraped(store: &Store, format: Format) -> String {
+    let mut out = Vec::new();
+    render_store(store, format, &mut out);
+    end(format, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_scrape_has_every_family_once_with_all_checks() {
+    expect_file!["../../tests/golden/store.prom"].assert_eq(&scraped(&store(), Format::Text));
+}
+
+#[test]
+fn a_scrape_can_be_had_as_openmetrics() {
+    expect_file!["../../tests/golden/store_openmetrics.prom"].assert_eq(&scraped(&store(), Format::OpenMetrics));
+}
+
+#[test]
+fn no_series_stands_twice_in_a_scrape() {
+    let text = scraped(&store(), Format::Text);
+    let mut series: Vec<_> = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect();
+    let all = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), all);
+}
+
+#[test]
+fn an_empty_store_is_an_empty_scrape() {
+    assert_eq!(scraped(&Store::new(), Format::Text), "");
+    assert_eq!(scraped(&Store::new(), Format::OpenMetrics), "# EOF\n");
+}
+
+#[test]
+fn two_measures_with_one_name_are_one_family_and_one_series() {
+    static TWIN: Measure = Measure::level("probe_fake_code", Unit::None, "Another's help.");
+    let twins = Report {
+        readings: vec![reading(&CODE, None, &[], 1.0), reading(&TWIN, None, &[], 1.0)],
+        ..report(0, Outcome::Pass)
+    };
+    let text = rendered(&twins, ProbeMetrics::All, Format::Text);
+    assert_eq!(text.matches("\nprobe_fake_code 1\n").count(), 1, "{text}");
+    let store = Store::new();
+    let entries = store.apply(&plan([check("a", "pass", &[])]));
+    store.record(&entries[0], twins);
+    assert_eq!(scraped(&store, Format::Text).matches("\nprobe_fake_code{").count(), 1);
+}
+
+#[test]
+fn invalid_label_names_are_made_valid() {
+    let odd = Report {
+        readings: vec![reading(&CODE, None, &[("1 ü", "x"), ("", "y"), ("a", "z"), ("a", "twice")], 1.0)],
+        ..report(0, Outcome::Pass)
+    };
+    let text = rendered(&odd, ProbeMetrics::All, Format::Text);
+    assert!(text.contains("probe_fake_code{_=\"y\",_1__=\"x\",a=\"z\"} 1\n"), "{text}");
+}
