@@ -182,6 +182,14 @@ impl Net {
         Ok(address)
     }
 
+    /// The address to talk to on a later leg of a run, in phase [`RESOLVE`]: chosen alike, but the readings stay the first's.
+    pub async fn address(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<IpAddr, Failure> {
+        recorder.enter(RESOLVE);
+        let address = self.pick(host, family).await?;
+        recorder.note(format_args!("{host} is {address}"));
+        Ok(address)
+    }
+
     /// All addresses of a host, in phase [`RESOLVE`]: the preferred family's, then, where it may be fallen back on, the
     /// other's.
     pub async fn addresses(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
