@@ -13,6 +13,7 @@
 
 mod dns;
 mod failure;
+mod http;
 mod measure;
 pub mod net;
 mod pattern;
@@ -39,8 +40,13 @@ pub use secret::Secret;
 pub use target::{HostPort, Invalid, Target, port_number};
 
 /// Every kind there is: one line for a protocol.
-pub static KINDS: &[Kind] =
-    &[Kind::of::<dns::Dns>(), Kind::of::<smtp::Smtp>(), Kind::of::<tcp::Tcp>(), Kind::of::<unix::Unix>()];
+pub static KINDS: &[Kind] = &[
+    Kind::of::<dns::Dns>(),
+    Kind::of::<http::Http>(),
+    Kind::of::<smtp::Smtp>(),
+    Kind::of::<tcp::Tcp>(),
+    Kind::of::<unix::Unix>(),
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

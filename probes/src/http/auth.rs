@@ -1,0 +1,105 @@
+//! Credentials as an `Authorization` header.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+
+use crate::failure::{Failure, Reason};
+use crate::net::Net;
+use crate::secret::Secret;
+
+/// A module's credentials.
+#[derive(Debug)]
+pub(super) enum Auth {
+    /// There are none.
+    None,
+    /// Known when the module was loaded.
+    Ready(HeaderValue),
+    /// User name and password, of which one is in a file.
+    Basic(Secret, Secret),
+    /// A scheme and its credentials, which are in a file.
+    Scheme(Box<str>, Secret),
+}
+
+impl Auth {
+    /// Credentials of the scheme Basic.
+    pub(super) fn basic(user: Secret, password: Secret) -> Result<Self, String> {
+        match (user.value(), password.value()) {
+            (Ok(user), Ok(password)) => basic(user.as_bytes(), password.as_bytes()).map(Self::Ready),
+            _ => Ok(Self::Basic(user, password)),
+        }
+    }
+
+    /// Credentials of another scheme.
+    pub(super) fn scheme(scheme: &str, credentials: Secret) -> Result<Self, String> {
+        match credentials.value() {
+            Ok(value) => sensitive(format!("{scheme} {value}")).map(Self::Ready),
+            Err(_) => Ok(Self::Scheme(scheme.into(), credentials)),
+        }
+    }
+
+    /// The header.
+    pub(super) fn header(&self, net: &Net) -> Result<Option<Cow<'_, HeaderValue>>, Failure> {
+        let unusable = |message: String| Failure::new(Reason::ConfigUnusable, message);
+        Ok(Some(match self {
+            Self::None => return Ok(None),
+            Self::Ready(header) => Cow::Borrowed(header),
+            Self::Basic(user, password) => {
+                let (user, password) = (net.secret(user)?, net.secret(password)?);
+                Cow::Owned(basic(user.as_bytes(), password.as_bytes()).map_err(unusable)?)
+            }
+            Self::Scheme(scheme, credentials) => {
+                let credentials = net.secret(credentials)?;
+                Cow::Owned(sensitive(format!("{scheme} {credentials}")).map_err(unusable)?)
+            }
+        }))
+    }
+}
+
+/// Basic credentials (RFC 7617 section 2).
+pub(super) fn basic(user: &[u8], password: &[u8]) -> Result<HeaderValue, String> {
+    sensitive(format!("Basic {}", base64(&[user, b":", password].concat())))
+}
+
+/// A header value that never shows itself.
+pub(super) fn sensitive(value: String) -> Result<HeaderValue, String> {
+    let value = value.trim();
+    let mut header = HeaderValue::from_bytes(value.as_bytes());
+    if let Ok(header) = &mut header {
+        header.set_sensitive(true);
+    }
+    header.map_err(|_| "the credentials have characters that no header can carry".to_owned())
+}
+
+/// RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for sextet in 0..4 {
+            let index = (group >> (18 - 6 * sextet)) & 63;
+            text.push(if sextet > chunk.len() { '=' } else { char::from(ALPHABET[index as usize]) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_pads() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn credentials_never_show_themselves() {
+        let auth = Auth::basic(Secret::inline("u"), Secret::inline("hunter2")).expect("credentials");
+        assert_eq!(format!("{auth:?}"), "Ready(Sensitive)");
+        assert_eq!(format!("{:?}", basic(b"u", b"p").expect("a header")), "Sensitive");
+    }
+}

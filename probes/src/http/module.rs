@@ -1,0 +1,180 @@
+//! A module's settings with everything decided that can be decided before a target is known.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, de};
+
+use super::auth::Auth;
+use super::conflicts;
+use super::decode::Compression;
+use super::headers::Headers;
+use super::settings::Written;
+use super::verdict::Rules;
+use crate::failure::{Failure, Reason};
+use crate::net::{Family, Net, Tls, TlsSettings};
+use crate::secret::Secret;
+
+/// How a module asks and what it expects, ready to be used any number of times.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(super) family: Family,
+    pub(super) follow_redirects: bool,
+    pub(super) method: Method,
+    pub(super) headers: Headers,
+    pub(super) auth: Auth,
+    pub(super) body: RequestBody,
+    pub(super) rules: Rules,
+    pub(super) compression: Option<Compression>,
+    pub(super) body_bytes_max: Option<u64>,
+    pub(super) has_cel: bool,
+    /// For the target.
+    pub(super) tls: Tls,
+    /// For other hosts that a redirect leads to: `server_name` is not their name.
+    pub(super) tls_elsewhere: Tls,
+    /// Whether the TLS settings can be at fault, which is then found also for a target without TLS.
+    has_tls_material: bool,
+    /// What makes the module unusable, in words.
+    unusable: Option<Cow<'static, str>>,
+}
+
+/// What is sent after the head of the request.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    None,
+    Inline(Bytes),
+    File(PathBuf),
+}
+
+impl Settings {
+    /// Whether the module can be used at all: everything that blackbox_exporter finds before it builds the request.
+    pub(super) fn check(&self, net: &Net) -> Result<(), Failure> {
+        if let Some(message) = &self.unusable {
+            return Err(Failure::new(Reason::ConfigUnusable, message));
+        }
+        if self.has_tls_material { self.tls.check(net) } else { Ok(()) }
+    }
+
+    fn of(written: Written) -> Result<Self, String> {
+        conflicts::check(&written)?;
+        let unusable = unusable(&written);
+        // Words that are not understood here were found unusable above.
+        let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        let has_explicit_auth = written.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
+        let auth = if has_explicit_auth { Auth::None } else { auth(&written)? };
+        let alpn: &[&str] = if written.enable_http2 { &["h2", "http/1.1"] } else { &[] };
+        let elsewhere = TlsSettings { server_name: None, ..written.tls_config.clone() };
+        Ok(Self {
+            family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
+            follow_redirects: written.no_follow_redirects.map_or(written.follow_redirects, |no| !no),
+            method,
+            headers: Headers::of(&written.headers, &written.http_headers),
+            auth,
+            body: match (&written.body, &written.body_file) {
+                (Some(body), _) if !body.is_empty() => RequestBody::Inline(Bytes::from(body.clone().into_bytes())),
+                (_, Some(path)) if !path.as_os_str().is_empty() => RequestBody::File(path.clone()),
+                _ => RequestBody::None,
+            },
+            compression: written.compression.as_deref().and_then(Compression::of),
+            body_bytes_max: written.body_size_limit.and_then(super::size::Size::limit),
+            has_cel: has_cel(&written),
+            has_tls_material: has_material(&written.tls_config),
+            tls: Tls::new(written.tls_config.clone(), alpn),
+            tls_elsewhere: Tls::new(elsewhere, alpn),
+            unusable,
+            rules: Rules::of(written),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Written::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Settings {
+    fn schema_name() -> Cow<'static, str> {
+        Written::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
+    }
+}
+
+const fn has_cel(written: &Written) -> bool {
+    written.fail_if_body_json_matches_cel.is_some() || written.fail_if_body_json_not_matches_cel.is_some()
+}
+
+fn has_material(tls: &TlsSettings) -> bool {
+    let TlsSettings { insecure_skip_verify: _, server_name: _, ca, ca_file, ca_ref, .. } = tls;
+    let TlsSettings { cert, cert_file, cert_ref, key, key_file, key_ref, min_version, max_version, .. } = tls;
+    ca.is_some()
+        || ca_file.is_some()
+        || ca_ref.is_some()
+        || cert.is_some()
+        || cert_file.is_some()
+        || cert_ref.is_some()
+        || key.is_some()
+        || key_file.is_some()
+        || key_ref.is_some()
+        || min_version.is_some()
+        || max_version.is_some()
+}
+
+/// What blackbox_exporter takes and cannot be used here, or nowhere.
+fn unusable(written: &Written) -> Option<Cow<'static, str>> {
+    let method = written.method.as_deref().unwrap_or_default();
+    if !method.is_empty() && Method::from_bytes(method.as_bytes()).is_err() {
+        return Some(format!("method {method:?} is not a token").into());
+    }
+    if let Some(name) = written.compression.as_deref()
+        && !Compression::is_known(name)
+    {
+        // Found after the answer by blackbox_exporter.
+        return Some(format!("compression {name:?} is not known").into());
+    }
+    let basic = written.basic_auth.as_ref();
+    let by_reference = basic.is_some_and(|auth| auth.username_ref.is_some() || auth.password_ref.is_some())
+        || written.authorization.as_ref().is_some_and(|auth| auth.credentials_ref.is_some());
+    let proxied = written.proxy_url.is_some() || written.proxy_from_environment;
+    let causes = [
+        (method == "CONNECT", "method CONNECT asks for a tunnel, not for an answer"),
+        (by_reference, "the keys that end in _ref need a secret manager, and there is none"),
+        (written.enable_http3, "enable_http3: HTTP/3 is not spoken yet"),
+        (proxied, "proxy_url and proxy_from_environment: proxies are not spoken to yet"),
+        (written.oauth2.is_some(), "oauth2: token servers are not spoken to yet"),
+        (has_cel(written), "fail_if_body_json_matches_cel and its opposite: CEL is not understood yet"),
+    ];
+    causes.into_iter().find(|(is_so, _)| *is_so).map(|(_, message)| message.into())
+}
+
+/// The module's own credentials.
+fn auth(written: &Written) -> Result<Auth, String> {
+    let or_file = |value: Option<Secret>, path: Option<&PathBuf>| match (value, path) {
+        (Some(value), _) => value,
+        (None, Some(path)) if !path.as_os_str().is_empty() => Secret::file(path),
+        _ => Secret::inline(""),
+    };
+    if let Some(basic) = &written.basic_auth {
+        let user = basic.username.as_deref().filter(|name| !name.is_empty()).map(Secret::inline);
+        let user = or_file(user, basic.username_file.as_ref());
+        return Auth::basic(user, or_file(basic.password.clone(), basic.password_file.as_ref()));
+    }
+    if let Some(authorization) = &written.authorization {
+        let scheme = authorization.r#type.as_deref().map_or("", str::trim);
+        let scheme = if scheme.is_empty() { "Bearer" } else { scheme };
+        let credentials = or_file(authorization.credentials.clone(), authorization.credentials_file.as_ref());
+        return Auth::scheme(scheme, credentials);
+    }
+    if written.bearer_token.is_some() || written.bearer_token_file.is_some() {
+        let credentials = or_file(written.bearer_token.clone(), written.bearer_token_file.as_ref());
+        return Auth::scheme("Bearer", credentials);
+    }
+    Ok(Auth::None)
+}
