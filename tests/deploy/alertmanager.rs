@@ -1,6 +1,11 @@
 //! Alertmanager's configuration, read and tried by amtool.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::support::{output, program, project_file};
 use crate::yaml;
@@ -26,6 +31,35 @@ fn alerts_reach_who_they_are_for() {
 }
 
 #[test]
+fn what_an_absent_agent_said_is_held_back_and_nothing_else_is() {
+    let Some(amtool) = program(&["amtool"]) else { return };
+    let Some(alertmanager) = program(&["prometheus-alertmanager", "alertmanager"]) else { return };
+    let running = Running::start(&alertmanager);
+    for alert in [
+        "alertname=TuermerDown severity=page agent=a",
+        "alertname=ProbeUnknown severity=ticket agent=a check=web target=x",
+        "alertname=ProbeDown severity=page agent=b check=web target=x",
+        "alertname=ProbeSlow severity=ticket agent=b check=web target=x",
+        "alertname=ProbeSlow severity=ticket agent=b check=web target=y",
+        "alertname=CertificateExpiresSoon severity=page agent=b check=tls target=x",
+        "alertname=CertificateExpiresSoon severity=ticket agent=b check=tls target=x",
+    ] {
+        output(Command::new(&amtool).args(["alert", "add"]).arg(running.flag()).args(alert.split(' ')));
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let held_back = [
+        "CertificateExpiresSoon ticket agent b target x",
+        "ProbeSlow ticket agent b target x",
+        "ProbeUnknown ticket agent a target x",
+    ];
+    // The alerts are taken in one by one: what is held back grows until all are known.
+    while running.held_back(&amtool) != held_back && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert_eq!(running.held_back(&amtool), held_back);
+}
+
+#[test]
 fn inhibition_names_alerts_that_exist() {
     let rules = yaml("deploy/prometheus/rules.yml").to_string();
     let config = yaml("deploy/alertmanager/alertmanager.yml");
@@ -39,5 +73,60 @@ fn inhibition_names_alerts_that_exist() {
                 }
             }
         }
+    }
+}
+
+/// An Alertmanager with our configuration, on a port of its own choice.
+struct Running {
+    child: Child,
+    address: String,
+    _storage: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(alertmanager: &PathBuf) -> Self {
+        let storage = tempfile::tempdir().expect("directory");
+        let mut child = Command::new(alertmanager)
+            .arg("--config.file")
+            .arg(project_file("deploy/alertmanager/alertmanager.yml"))
+            .arg("--storage.path")
+            .arg(storage.path())
+            .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Alertmanager starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once("\"Listening on\" address=")?.1.to_owned()));
+        // Nobody may be left who writes to a closed pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address: address.expect("Alertmanager says where it listens"), _storage: storage }
+    }
+
+    fn flag(&self) -> String {
+        format!("--alertmanager.url=http://{}", self.address)
+    }
+
+    /// The alerts that are held back, in words and in order.
+    fn held_back(&self, amtool: &Path) -> Vec<String> {
+        let mut query = Command::new(amtool);
+        let printed = output(query.args(["alert", "query", "--inhibited", "--output=json"]).arg(self.flag()));
+        let alerts: Vec<Value> = serde_json::from_str(&printed).expect("JSON");
+        let words = |alert: &Value| {
+            let label = |name: &str| alert["labels"][name].as_str().unwrap_or("none").to_owned();
+            let (name, severity) = (label("alertname"), label("severity"));
+            format!("{name} {severity} agent {} target {}", label("agent"), label("target"))
+        };
+        let mut words: Vec<String> = alerts.iter().map(words).collect();
+        words.sort_unstable();
+        words
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
