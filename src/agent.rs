@@ -66,7 +66,6 @@ pub struct Agent {
     schedule: Mutex<Option<Schedule>>,
     gate: Gate,
     metrics: Arc<AgentMetrics>,
-    probe_runtime: Handle,
     reloader: Reloader,
     ready: AtomicBool,
 }
@@ -78,15 +77,15 @@ impl std::fmt::Debug for Agent {
 }
 
 impl Agent {
-    /// Brings a loaded configuration to life: checks start to run on `probe_runtime`.
-    pub fn start(options: Options, loaded: Loaded, probe_runtime: Handle) -> Result<Arc<Self>, String> {
+    /// Brings a loaded configuration to life: checks start to run on the runtime `checks`.
+    pub fn start(options: Options, loaded: Loaded, checks: &Handle) -> Result<Arc<Self>, String> {
         warn(&loaded);
         let net = options.net(&loaded.plan)?;
         let metrics = Arc::new(AgentMetrics::new());
         let store = Arc::new(Store::new());
         let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);
         let schedule = {
-            let _probes = probe_runtime.enter();
+            let _entered = checks.enter();
             Schedule::start(Arc::clone(&store), Arc::clone(&metrics), gate.clone())
         };
         schedule.apply(&loaded.plan, Net::clone(&net));
@@ -99,7 +98,6 @@ impl Agent {
             schedule: Mutex::new(Some(schedule)),
             gate,
             metrics,
-            probe_runtime,
             reloader: Reloader::default(),
             ready: AtomicBool::new(true),
         }))
@@ -161,11 +159,6 @@ impl Agent {
     /// How many runs may go on at once.
     pub const fn gate(&self) -> &Gate {
         &self.gate
-    }
-
-    /// Where probes run.
-    pub const fn probe_runtime(&self) -> &Handle {
-        &self.probe_runtime
     }
 
     /// Reloading, one at a time.

@@ -1,10 +1,15 @@
-//! The agent's binary.
+//! The agent's binary: reads the command line and hands over.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use tuermer::args::{self, Args, Command, EXIT_BAD, EXIT_GOOD, Stop};
-use tuermer::cli;
+use tracing::Level;
+use tuermer::agent::Options;
+use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogFormat, LogLevel, Stop};
+use tuermer::run::{self, Setup};
+use tuermer::web::Listener;
+use tuermer::{cli, demo};
 
 fn main() -> ExitCode {
     let Args { agent, command } = match args::parse(std::env::args_os()) {
@@ -17,15 +22,67 @@ fn main() -> ExitCode {
         Some(Command::Kinds { name, output }) => cli::kinds::run(name.as_deref(), output),
         Some(Command::Completions { shell }) => cli::generated::completions(shell),
         Some(Command::Man) => cli::generated::man(),
-        Some(Command::Demo(_)) | None => {
-            if let Err(message) = agent.refuse_unbuilt() {
-                return stopped(&Stop { text: format!("tuermer: error: {message}\n"), code: EXIT_BAD });
-            }
-            if agent.config_check {
-                return cli::check::run(&agent.config_file());
-            }
-            stopped(&Stop { text: "tuermer: error: the agent is not built yet\n".to_owned(), code: EXIT_BAD })
-        }
+        Some(Command::Demo(town)) => ended(play(&agent, town)),
+        None if agent.config_check => cli::check::run(&agent.config_file()),
+        None => ended(watch(&agent)),
+    }
+}
+
+/// Runs the agent.
+fn watch(args: &AgentArgs) -> Result<(), String> {
+    args.refuse_unbuilt()?;
+    start_log(args);
+    let mut options = Options::new(args.config_file());
+    options.timeout_offset = args.timeout_offset;
+    let listeners: Result<Vec<_>, _> = args.listen_addresses.iter().map(|address| Listener::bind(address)).collect();
+    let listeners = listeners?;
+    for listener in &listeners {
+        tracing::info!(address = %listener.address(), "listening");
+    }
+    let interval = Duration::from_secs(args.auto_reload_interval.into());
+    let watch = (args.auto_reload && !interval.is_zero()).then_some(interval);
+    run::run(Setup { options, listeners, watch })
+}
+
+/// Plays the town, or changes one that plays already.
+fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
+    let runtime = run::runtime("town")?;
+    if let Some(change) = town.change {
+        let told = runtime.block_on(demo::change(&town.at, &change))?;
+        println!("{told}");
+        return Ok(());
+    }
+    start_log(args);
+    let folder = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
+    let demo = runtime.block_on(demo::Demo::start(folder.path())).map_err(|error| format!("cannot play: {error}"))?;
+    let listener = Listener::bind(&town.at).or_else(|_| Listener::bind("127.0.0.1:0"))?;
+    demo.introduce(&listener.address());
+    let mut options = Options::new(demo.config_file().to_owned());
+    options.world = Some(demo.world());
+    options.panel = Some(Box::new(demo.panel()));
+    run::run(Setup { options, listeners: vec![listener], watch: Some(Duration::from_secs(30)) })
+}
+
+/// The agent's own log, on the standard error.
+fn start_log(args: &AgentArgs) {
+    let level = match args.log_level {
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Error => Level::ERROR,
+    };
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    match args.log_format {
+        LogFormat::Logfmt => log.with_ansi(colour).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::from(EXIT_GOOD),
+        Err(message) => stopped(&Stop { text: format!("tuermer: error: {message}\n"), code: EXIT_BAD }),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Running the agent: runtimes, listeners, signals, an orderly end.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,30 +22,28 @@ pub struct Setup {
     pub watch: Option<Duration>,
 }
 
-/// The runtime that probes run on: as many threads as the process has processors.
-pub fn probe_runtime() -> Result<Runtime, String> {
+/// A runtime with as many threads as the process has processors.
+pub fn runtime(name: &str) -> Result<Runtime, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(threads).thread_name("probe").enable_all();
+    builder.worker_threads(threads).thread_name(name).enable_all();
     builder.build().map_err(|error| format!("cannot start threads: {error}"))
 }
 
-/// Runs the agent until a signal ends it. The calling thread serves; probes run elsewhere.
-pub fn run(setup: Setup, probes: &Runtime) -> Result<(), String> {
+/// Runs the agent until a signal ends it. Checks run on one runtime and the web on another, so that neither delays the other.
+pub fn run(setup: Setup) -> Result<(), String> {
     raise_file_limit();
     let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
-    let agent = Agent::start(setup.options, loaded, probes.handle().clone())?;
-    let serving = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let serving = serving.map_err(|error| format!("cannot start the web runtime: {error}"))?;
+    let (checks, web) = (runtime("check")?, runtime("web")?);
+    let agent = Agent::start(setup.options, loaded, checks.handle())?;
     if let Some(interval) = setup.watch {
-        probes.spawn(reload::watch(Arc::clone(&agent), interval));
+        web.spawn(reload::watch(Arc::clone(&agent), interval));
     }
-    serving.block_on(async {
+    web.block_on(async {
         tokio::select! {
-            () = web::serve(Arc::clone(&agent), setup.listeners) => {}
-            stopped = signals(&agent) => stopped?,
+            () = web::serve(Arc::clone(&agent), setup.listeners) => Ok(()),
+            stopped = signals(&agent) => stopped,
         }
-        Ok(())
     })
 }
 
@@ -85,10 +82,4 @@ fn raise_file_limit() {
     {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-}
-
-/// The default configuration file: tuermer's own name, else blackbox_exporter's.
-pub fn default_config_file() -> PathBuf {
-    let own = PathBuf::from("tuermer.yml");
-    if own.exists() { own } else { PathBuf::from("blackbox.yml") }
 }

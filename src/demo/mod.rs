@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 use tuermer_probes::net::Net;
 
 pub use panel::TownPanel;
-pub use remote::{Change, change};
+pub use remote::change;
 use town::{Fault, Part, Town};
 
 /// Where the gateway answers pings: an address of its own within loopback.
@@ -30,6 +30,7 @@ pub struct Demo {
     town: Town,
     received: Arc<AtomicU64>,
     config_file: PathBuf,
+    home: SocketAddr,
 }
 
 impl Demo {
@@ -45,12 +46,35 @@ impl Demo {
         };
         let config_file = folder.join("tuermer.yml");
         std::fs::write(&config_file, config.text())?;
-        Ok(Self { town, received, config_file })
+        Ok(Self { town, received, config_file, home: config.home })
     }
 
     /// The configuration the town is watched with.
     pub fn config_file(&self) -> &Path {
         &self.config_file
+    }
+
+    /// Tells on the standard output where to look and what to try.
+    pub fn introduce(&self, page: &SocketAddr) {
+        let file = self.config_file.display();
+        println!(
+            "A small town is up: home page, mail server, name server, service desk, gateway.
+
+  page      http://{page}/
+  metrics   http://{page}/metrics
+  settings  {file}
+
+Break something and watch, on the page or from another terminal:
+
+  tuermer demo --at {page} break mail greylists
+  tuermer demo --at {page} mend mail
+  tuermer demo --at {page} break names
+  tuermer probe page http://www.{domain}:{home}/ --config.file {file}
+
+Ctrl-C ends it.",
+            domain = parts::DOMAIN,
+            home = self.home.port(),
+        );
     }
 
     /// The part of the page from which the town is broken and mended.

@@ -1,6 +1,8 @@
 //! What the agent serves: metrics, probes on demand, pages, control.
 //!
-//! Runs on a runtime of its own, so that a large scrape or page never delays a probe. Knows no kind of probe.
+//! Runs on a runtime of its own, so that it never delays a check. Probes on demand run where they arrive; what takes long
+//! to write (metrics, pages) is written on threads for blocking work, so that it does not delay them either. Knows no kind
+//! of probe.
 
 mod control;
 mod pages;
@@ -10,7 +12,6 @@ mod request;
 mod server;
 
 use std::io::Write as _;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,18 +32,14 @@ type Body = Full<Bytes>;
 /// Smallest answer that is worth compressing, in bytes. Chosen: below it the time costs more than the way.
 const GZIP_BYTES_MIN: usize = 16 * 1024;
 
-/// Answers on all listeners until the thread's runtime is dropped.
+/// Answers on all listeners for ever.
 pub async fn serve(agent: Arc<Agent>, listeners: Vec<Listener>) {
-    let site = Rc::new(Site { agent });
-    let tasks = tokio::task::LocalSet::new();
+    let mut serving = tokio::task::JoinSet::new();
     for listener in listeners {
-        let site = Rc::clone(&site);
-        tasks.spawn_local(server::serve(listener, move |request| {
-            let site = Rc::clone(&site);
-            async move { site.answer(request).await }
-        }));
+        let agent = Arc::clone(&agent);
+        serving.spawn(server::serve(listener, move |request| answer(Arc::clone(&agent), request)));
     }
-    tasks.await;
+    while serving.join_next().await.is_some() {}
 }
 
 /// What a page shows and takes besides the checks: the demo's switches.
@@ -54,36 +51,36 @@ pub trait Panel: Send + Sync {
     fn act(&self, path: &str) -> Result<String, String>;
 }
 
-/// Everything an answer can need.
-struct Site {
-    agent: Arc<Agent>,
+async fn answer(agent: Arc<Agent>, request: Request<Incoming>) -> Response<Body> {
+    let (parts, _body) = request.into_parts();
+    let (route, answer) = match parts.uri.path() {
+        "/probe" => ("/probe", probe::answer(&agent, parts.uri.query(), &parts.headers).await),
+        "/metrics" => ("/metrics", written(&agent, move |agent| metrics(agent, &parts.headers)).await),
+        "/-/healthy" => ("/-/healthy", plain(StatusCode::OK, "Healthy")),
+        "/-/ready" => ("/-/ready", control::ready(&agent)),
+        "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(&agent).await),
+        "/-/reload" => ("/-/reload", plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST request.\n")),
+        _ => ("/", written(&agent, move |agent| pages::answer(agent, &parts)).await),
+    };
+    agent.metrics().web_request(route, answer.status().as_u16());
+    answer
 }
 
-impl Site {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (parts, _body) = request.into_parts();
-        let agent = &self.agent;
-        let (route, answer) = match parts.uri.path() {
-            "/probe" => ("/probe", probe::answer(agent, parts.uri.query(), &parts.headers).await),
-            "/metrics" => ("/metrics", self.metrics(&parts.headers)),
-            "/-/healthy" => ("/-/healthy", plain(StatusCode::OK, "Healthy")),
-            "/-/ready" => ("/-/ready", control::ready(agent)),
-            "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(agent).await),
-            "/-/reload" => {
-                ("/-/reload", plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST request.\n"))
-            }
-            path => ("/", pages::answer(agent, &parts.method, path, &parts.headers)),
-        };
-        agent.metrics().web_request(route, answer.status().as_u16());
-        answer
-    }
+/// An answer that takes long to write, written on a thread for blocking work.
+async fn written<F>(agent: &Arc<Agent>, write: F) -> Response<Body>
+where
+    F: FnOnce(&Arc<Agent>) -> Response<Body> + Send + 'static,
+{
+    let agent = Arc::clone(agent);
+    let answer = tokio::task::spawn_blocking(move || write(&agent)).await;
+    answer.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written.\n"))
+}
 
-    fn metrics(&self, headers: &HeaderMap) -> Response<Body> {
-        let format = request::format(headers);
-        let mut page = Vec::with_capacity(64 * 1024);
-        self.agent.render_metrics(format, &mut page);
-        compressed(exposition_type(format), page, headers)
-    }
+fn metrics(agent: &Agent, headers: &HeaderMap) -> Response<Body> {
+    let format = request::format(headers);
+    let mut page = Vec::with_capacity(64 * 1024);
+    agent.render_metrics(format, &mut page);
+    compressed(exposition_type(format), page, headers)
 }
 
 fn exposition_type(format: Format) -> HeaderValue {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use hyper::header::{HeaderName, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Response, StatusCode};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tuermer_probes::{Failure, Invalid, Module, NoteKind, Reason, Report, Target, Verdict};
 
@@ -108,17 +107,10 @@ impl Question {
                 let Some(pass) = agent.gate().enter(Instant::now()).await else {
                     return unavailable(&Failure::new(Reason::AgentOverload, "too many runs at once"));
                 };
-                let running = agent.metrics().run_began();
-                let (net, timeout) = (agent.net(), self.timeout);
-                let run = agent.probe_runtime().spawn(async move {
-                    let report = probe.run(&net, timeout).await;
-                    drop((pass, running));
-                    report
-                });
-                match Abandoned(run).finished().await {
-                    Some(report) => report,
-                    None => return unavailable(&Failure::new(Reason::AgentPanic, "the run did not finish")),
-                }
+                let _running = agent.metrics().run_began();
+                let report = probe.run(&agent.net(), self.timeout).await;
+                drop(pass);
+                report
             }
             Err(invalid @ Invalid::Hostname(_)) => return plain(StatusCode::BAD_REQUEST, format!("{invalid}\n")),
             Err(invalid) => self.module.refuse(&invalid, self.timeout),
@@ -183,21 +175,6 @@ fn unavailable(failure: &Failure) -> Response<Body> {
     let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, format!("The agent cannot probe: {failure}\n"));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
-}
-
-/// A run on the other runtime that ends when nobody waits for it any more.
-struct Abandoned(JoinHandle<Report>);
-
-impl Abandoned {
-    async fn finished(mut self) -> Option<Report> {
-        (&mut self.0).await.ok()
-    }
-}
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A port that is bound and not served yet.
 #[derive(Debug)]
-pub struct Listener(StdListener);
+pub struct Listener {
+    socket: StdListener,
+    address: SocketAddr,
+}
 
 impl Listener {
     /// Binds an address (`host:port`, `[v6]:port`, `:port` for every interface).
@@ -49,12 +52,14 @@ impl Listener {
                 bind(first)
             }
         };
-        bound.map(Self).map_err(cannot)
+        let socket = bound.map_err(cannot)?;
+        let address = socket.local_addr().map_err(cannot)?;
+        Ok(Self { socket, address })
     }
 
     /// The address it is bound to.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -74,10 +79,10 @@ fn bind(address: SocketAddr) -> io::Result<StdListener> {
 /// Serves for ever. `answer` is called for every request.
 pub(super) async fn serve<A, F>(listener: Listener, answer: A)
 where
-    A: Fn(Request<Incoming>) -> F + Clone + 'static,
-    F: Future<Output = Response<Body>> + 'static,
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let listener = match TcpListener::from_std(listener.0) {
+    let listener = match TcpListener::from_std(listener.socket) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot serve"),
     };
@@ -105,7 +110,7 @@ where
             async move { Ok::<_, Infallible>(answered.await) }
         });
         let connection = http.serve_connection(TokioIo::new(Patient::new(stream)), service);
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             // A client that breaks its connection or its request harms itself only.
             let _ = connection.await;
             drop(permit);

@@ -2,7 +2,6 @@
 
 mod json;
 mod text;
-mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -68,7 +67,7 @@ fn run_once(settings: &AgentSettings, probe: &BoxProbe, timeout: Duration) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
     runtime.block_on(async {
-        let net = world::net(settings).map_err(|error| format!("error: {error}"))?;
+        let net = crate::world::net(settings).map_err(|error| format!("error: {error}"))?;
         Ok(probe.run(&net, timeout).await)
     })
 }

@@ -8,12 +8,11 @@ mod check;
 mod index;
 mod words;
 
-use std::sync::Arc;
-
 use askama::Template;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use crate::agent::Agent;
@@ -29,9 +28,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Answers a request for a page.
-pub(super) fn answer(agent: &Arc<Agent>, method: &Method, path: &str, headers: &HeaderMap) -> Response<Body> {
-    match (method, path) {
-        (&Method::POST, _) => act(agent, path, headers),
+pub(super) fn answer(agent: &Agent, request: &Parts) -> Response<Body> {
+    let path = request.uri.path();
+    match (&request.method, path) {
+        (&Method::POST, _) => act(agent, path, &request.headers),
         (_, "/") => index::page(agent),
         (_, "/style.css") => style(),
         (_, path) => match path.strip_prefix("/check/").and_then(|identity| u64::from_str_radix(identity, 16).ok()) {

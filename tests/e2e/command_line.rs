@@ -1,0 +1,62 @@
+//! The command line, as a user types it.
+
+use crate::daemon::folder;
+use crate::daemon::tuermer::{command, output};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for flag in ["--help", "--version"] {
+        let done = output(command().arg(flag));
+        assert_eq!(done.status.code(), Some(0), "{flag}");
+        assert!(!done.stdout.is_empty() && done.stderr.is_empty(), "{flag}");
+    }
+}
+
+#[test]
+fn usage_errors_are_one_line_and_exit_1() {
+    for wrong in [
+        &["--no-such-flag"][..],
+        &["--history.limit=-1"],
+        &["--timeout-offset=abc"],
+        &["--log.level=foo"],
+        &["stray", "words"],
+    ] {
+        let done = output(command().args(wrong));
+        assert_eq!(done.status.code(), Some(1), "{wrong:?}");
+        assert_eq!(text(&done.stderr).lines().count(), 1, "{wrong:?}: {}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn a_probe_is_run_and_explained() {
+    let folder = folder();
+    let file = folder.path().join("tuermer.yml");
+    std::fs::write(&file, "modules: { port: { prober: tcp, timeout: 1s, tcp: { preferred_ip_protocol: ip4 } } }\n")
+        .unwrap();
+    let config = format!("--config.file={}", file.display());
+    let probe = |output_format: &str| {
+        output(command().args(["probe", "port", "127.0.0.1:1", &config, "--output", output_format]))
+    };
+    let done = probe("text");
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    let shown = text(&done.stdout);
+    assert!(shown.contains("connect_refused") && shown.contains("connect"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "no colour where no terminal is");
+    let json: serde_json::Value = serde_json::from_slice(&probe("json").stdout).unwrap();
+    assert_eq!(json["verdict"], "down", "{json}");
+    assert!(text(&probe("metrics").stdout).contains("probe_success 0"));
+}
+
+#[test]
+fn kinds_are_listed() {
+    let done = output(command().arg("kinds"));
+    assert_eq!(done.status.code(), Some(0));
+    let shown = text(&done.stdout);
+    for kind in tuermer_probes::KINDS {
+        assert!(shown.contains(kind.name), "{} in {shown}", kind.name);
+    }
+}

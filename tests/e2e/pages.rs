@@ -1,0 +1,102 @@
+//! The pages, and what the agent serves besides.
+
+use crate::daemon::eventually;
+use crate::daemon::tuermer::Tuermer;
+
+const CONFIG: &str = "modules: { port: { prober: tcp, timeout: 200ms, tcp: { preferred_ip_protocol: ip4 } } }
+checks: { closed <b>: { module: port, targets: ['127.0.0.1:1'], interval: 200ms, timeout: 200ms } }
+";
+
+#[tokio::test]
+async fn the_page_shows_the_check_its_state_and_its_reason() {
+    let tuermer = Tuermer::start(CONFIG);
+    let page = eventually("the page knows the failure", async || {
+        let (status, page) = tuermer.get("/").await;
+        assert_eq!(status, 200);
+        page.contains("connect_refused").then_some(page)
+    })
+    .await;
+    assert!(page.contains("closed &#60;b&#62;") || page.contains("closed &lt;b&gt;"), "names are escaped");
+    let path = page.split('"').find(|part| part.starts_with("/check/")).expect("a link to the check").to_owned();
+    let (status, page) = tuermer.get(&path).await;
+    assert_eq!(status, 200);
+    for word in ["waterfall", "connect_refused", "127.0.0.1:1"] {
+        assert!(page.contains(word), "{word} in {page}");
+    }
+    assert_eq!(tuermer.get("/check/0123456789abcdef").await.0, 404);
+}
+
+#[tokio::test]
+async fn pages_forbid_everything_foreign() {
+    let tuermer = Tuermer::start(CONFIG);
+    let response = reqwest::get(format!("http://{}/", tuermer.address)).await.unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    let page = response.text().await.unwrap();
+    assert!(!page.contains("<script") && !page.contains("style="), "works without scripts and inline styles");
+}
+
+#[tokio::test]
+async fn metrics_are_offered_in_both_formats() {
+    let tuermer = Tuermer::start(CONFIG);
+    let client = reqwest::Client::new();
+    let ask = async |accept: &str| {
+        let request = client.get(format!("http://{}/metrics", tuermer.address)).header("accept", accept);
+        let response = request.send().await.unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        (content_type, response.text().await.unwrap())
+    };
+    let (content_type, text) = ask("*/*").await;
+    assert!(content_type.starts_with("text/plain; version=0.0.4"), "{content_type}");
+    assert!(text.contains("\ntuermer_build_info{"), "{text}");
+    let (content_type, text) = ask("application/openmetrics-text;version=1.0.0").await;
+    assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"), "{content_type}");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[tokio::test]
+async fn requests_for_probes_are_refused_in_the_order_of_the_reference() {
+    let tuermer = Tuermer::start(CONFIG);
+    assert_eq!(tuermer.get("/probe?module=nothing").await.0, 400);
+    assert_eq!(tuermer.get("/probe?module=port").await.0, 400);
+    let metrics = tuermer.metrics("/metrics").await;
+    assert_eq!(metrics.value("blackbox_module_unknown_total"), Some(1.0));
+    let client = reqwest::Client::new();
+    let url = format!("http://{}/probe?module=port&target=127.0.0.1:1", tuermer.address);
+    for (header, status) in [("abc", 500), ("NaN", 500), ("1", 200), ("-1", 200)] {
+        let request = client.get(&url).header("X-Prometheus-Scrape-Timeout-Seconds", header);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn hostile_targets_harm_nobody() {
+    let tuermer = Tuermer::start(
+        "modules: { page: { prober: http, timeout: 300ms }, port: { prober: tcp, timeout: 300ms }, ping: { prober: icmp, timeout: 300ms } }",
+    );
+    let long = "a".repeat(7000);
+    for target in [
+        "%0d%0aHost:%20x",
+        "%00",
+        "http://%zz",
+        "%f0%28%8c%28",
+        "[",
+        "http://[::1",
+        "http://a@b@c/",
+        ":",
+        "http://",
+        long.as_str(),
+        "%3Cscript%3E",
+        "http://127.0.0.1:99999/",
+    ] {
+        for module in ["page", "port", "ping"] {
+            let (status, body) = tuermer.get(&format!("/probe?module={module}&target={target}")).await;
+            assert!(status == 200 || status == 503 || status == 400, "{module} {target}: {status}");
+            assert!(status != 200 || body.contains("probe_success 0"), "{module} {target}: {body}");
+            let (_, debug) = tuermer.get(&format!("/probe?module={module}&target={target}&debug=true")).await;
+            assert!(!debug.contains('\0'), "{module} {target}");
+        }
+    }
+    assert_eq!(tuermer.get("/-/healthy").await, (200, "Healthy".to_owned()));
+}
