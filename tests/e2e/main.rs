@@ -7,5 +7,6 @@ mod mail;
 mod names;
 mod pages;
 mod reload;
+#[expect(dead_code, reason = "shared with tests that run tools to their end")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,7 +13,7 @@ use super::{Daemon, PATIENCE, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Alertmanager {
-    pub(crate) daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -30,7 +30,7 @@ impl Alertmanager {
         command.arg(format!("--web.listen-address={address}"));
         command.arg("--cluster.listen-address=");
         let daemon = Daemon::start("alertmanager", folder, &mut command).until_listening(address);
-        Some(Self { daemon, address })
+        Some(Self { _daemon: daemon, address })
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Daemon, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Bind {
-    pub(crate) daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -37,6 +37,6 @@ impl Bind {
         let mut command = Command::new(program);
         command.arg("-g").arg("-4").arg("-c").arg(at.join("named.conf"));
         let daemon = Daemon::start("named", folder, &mut command).until_listening(address);
-        Some(Self { daemon, address })
+        Some(Self { _daemon: daemon, address })
     }
 }

@@ -8,7 +8,7 @@ use super::{Daemon, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Nginx {
-    pub(crate) daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
 }
@@ -48,6 +48,6 @@ impl Nginx {
         let mut command = Command::new(program);
         command.arg("-p").arg(at).arg("-c").arg(at.join("nginx.conf"));
         let daemon = Daemon::start("nginx", folder, &mut command).until_listening(http).until_listening(https);
-        Some(Self { daemon, http, https })
+        Some(Self { _daemon: daemon, http, https })
     }
 }

@@ -13,7 +13,7 @@ use super::{Daemon, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Postfix {
-    pub(crate) daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -89,7 +89,7 @@ postlog unix-dgram n - n - 1 postlogd
         let mut command = Command::new(program);
         command.arg("-c").arg(at.join("etc")).arg("-s");
         let daemon = Daemon::start("postfix", folder, &mut command).until_listening(address);
-        Some(Self { daemon, address })
+        Some(Self { _daemon: daemon, address })
     }
 }
 

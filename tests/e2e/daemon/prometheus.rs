@@ -10,7 +10,7 @@ use super::{Daemon, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Prometheus {
-    pub(crate) daemon: Daemon,
+    _daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -27,7 +27,7 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", at.join("data").display()));
         command.arg(format!("--web.listen-address={address}"));
         let daemon = Daemon::start("prometheus", folder, &mut command).until_listening(address);
-        Some(Self { daemon, address })
+        Some(Self { _daemon: daemon, address })
     }
 
     /// The result of an instant query.

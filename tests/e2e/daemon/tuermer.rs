@@ -123,11 +123,4 @@ impl Metrics {
             self.0.iter().find(|(series, _)| of_name(series) && labels.iter().all(|label| series.contains(label)));
         found.map(|(series, value)| (series.as_str(), *value))
     }
-
-    /// Names of all metrics.
-    pub(crate) fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.0.keys().map(|series| series.split('{').next().unwrap_or(series)).collect();
-        names.dedup();
-        names
-    }
 }
