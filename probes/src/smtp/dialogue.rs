@@ -19,7 +19,9 @@ pub(super) const STARTTLS: Phase = Phase::new("starttls");
 pub(super) const MAIL: Phase = Phase::new("mail");
 /// The recipients are named.
 pub(super) const RCPT: Phase = Phase::new("rcpt");
-/// The sides part: RSET and QUIT.
+/// What was named is taken back.
+pub(super) const RSET: Phase = Phase::new("rset");
+/// The sides part.
 pub(super) const QUIT: Phase = Phase::new("quit");
 
 /// What one server is asked.
@@ -109,11 +111,11 @@ impl Question<'_> {
 
 /// Takes leave, so that the server's log shows no lost connection. Whatever it answers changes no verdict.
 pub(super) async fn part(recorder: &mut Recorder, client: &mut Client) {
-    recorder.enter(QUIT);
-    for (command, line) in [(Command::Rset, "RSET"), (Command::Quit, "QUIT")] {
+    for (phase, command, line) in [(RSET, Command::Rset, "RSET"), (QUIT, Command::Quit, "QUIT")] {
         if !client.is_usable() {
             return;
         }
+        recorder.enter(phase);
         match client.ask(recorder, command, line).await {
             Ok(reply) => {
                 if let Err(failure) = judge(command, line, &reply) {

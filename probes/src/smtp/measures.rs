@@ -11,8 +11,11 @@ pub(super) static MX_IMPLICIT: Measure =
 pub(super) static MX_PREFERENCE: Measure =
     Measure::level("probe_smtp_mx_preference", Unit::None, "Preference of the server's MX record; lower comes first.");
 
-pub(super) static SERVERS: Measure =
-    Measure::level("probe_smtp_servers", Unit::None, "Servers asked: each mail host at each of its addresses.");
+pub(super) static SERVERS: Measure = Measure::level(
+    "probe_smtp_servers",
+    Unit::None,
+    "Servers that could be asked: each mail host at each of its addresses.",
+);
 pub(super) static SERVERS_ACCEPTING: Measure =
     Measure::level("probe_smtp_servers_accepting", Unit::None, "Servers that would have taken the message.");
 pub(super) static DELIVERABLE: Measure =

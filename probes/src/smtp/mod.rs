@@ -41,7 +41,7 @@ use crate::probe::Probe;
 use crate::recorder::{Phase, Recorder};
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
-use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, STARTTLS};
+use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RSET, STARTTLS};
 use crate::smtp::measures::{DELIVERABLE, MX_PREFERENCE, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING};
 use crate::smtp::servers::Server;
 use crate::smtp::settings::{Mailbox, Require};
@@ -68,7 +68,7 @@ impl Probe for Smtp {
         "Would the domain's mail servers take a message? Asks each up to RCPT TO and sends no message.";
     const TARGET: &'static str = "a domain (example.org: every mail host of its MX), or one server with a port or in \
                                   brackets (mx.example.org:25, [2001:db8::1]:25)";
-    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, MAIL, RCPT, QUIT];
+    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, MAIL, RCPT, RSET, QUIT];
     const MEASURES: &'static [&'static Measure] = measures::ALL;
     type Settings = SmtpSettings;
 
@@ -91,16 +91,21 @@ impl Probe for Smtp {
         let whole = recorder.deadline() - recorder.started();
         let end = recorder.deadline() - whole / RESERVE_DIVISOR;
         let servers = servers::find(net, recorder, &self.asked, &self.settings, end).await?;
-        recorder.read(&SERVERS, servers.len() as f64);
         let mut failures = Vec::new();
         let mut accepting = 0_u32;
         let mut left = servers.len();
+        let mut askable = servers.len();
         for server in servers {
             recorder.step(&server.step);
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
             let limit = servers::share(recorder.now(), end, left);
             let outcome = self.ask(net, recorder, &server, limit).await;
-            recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
+            // Where the agent itself fell short, nothing is known of the server.
+            if outcome.as_ref().is_err_and(|failure| failure.reason().is_shortage()) {
+                askable -= 1;
+            } else {
+                recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
+            }
             if let Some(preference) = server.preference {
                 recorder.read(&MX_PREFERENCE, f64::from(preference));
             }
@@ -109,6 +114,7 @@ impl Probe for Smtp {
                 Ok(()) => accepting += 1,
                 Err(failure) => failures.push(failure),
             }
+            recorder.read(&SERVERS, askable as f64);
             recorder.read(&SERVERS_ACCEPTING, f64::from(accepting));
             recorder.read(&DELIVERABLE, f64::from(u8::from(accepting > 0)));
             left -= 1;

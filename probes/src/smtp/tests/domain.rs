@@ -144,6 +144,28 @@ async fn where_all_fail_the_first_server_gives_the_reason() {
 }
 
 #[tokio::test]
+async fn a_server_to_which_the_agent_has_no_route_is_not_counted() {
+    let records = || {
+        vec![
+            ("example.org.", Data::Mx(10, "mx.example.org.")),
+            // The system refuses to open a connection to everybody, as it does where it has no route.
+            ("mx.example.org.", Data::A([255, 255, 255, 255])),
+            ("mx.example.org.", Data::A([127, 0, 0, 1])),
+        ]
+    };
+    let peer = Peer::play(script(&of_domain())).await;
+    let port = peer.address().port();
+    let report = ask_domain(records(), json!({"port": port}), AMPLE).await;
+    assert_eq!(gist(&report), "up", "{:?}", report.failure());
+    assert_eq!(report.reading_named("probe_smtp_servers"), Some(1.0));
+    assert_eq!(report.reading_named("probe_smtp_servers_accepting"), Some(1.0));
+    assert_eq!(reading(&report, Some("mx.example.org 255.255.255.255"), "probe_smtp_server_success", &[]), None);
+    let report = ask_domain(records(), json!({"port": port, "require": "all"}), AMPLE).await;
+    assert_eq!(gist(&report), "agent_no_route in connect");
+    assert_eq!(report.verdict(), Verdict::Unknown);
+}
+
+#[tokio::test]
 async fn every_address_of_a_mail_host_is_asked_unless_one_is_enough() {
     let records = || {
         vec![

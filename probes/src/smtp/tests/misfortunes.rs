@@ -5,7 +5,8 @@ use crate::testkit::{flood, gist, reset, trickle};
 
 /// Plays the misfortune at each stage and expects the reason, in that stage's phase.
 async fn at_each_stage(stages: &[Stage], settings: &Value, timeout: Duration, acts: &[Act], reason: &str) {
-    for (index, (phase, ..)) in stages.iter().enumerate().filter(|(_, (phase, ..))| *phase != "quit") {
+    for (index, (phase, ..)) in stages.iter().enumerate().filter(|(_, (phase, ..))| !matches!(*phase, "rset" | "quit"))
+    {
         let (first, reason) = match (*phase, reason) {
             // What is no reply is, in a handshake, no handshake. Before the client's first record it would be something
             // else: plain text after the reply to STARTTLS.

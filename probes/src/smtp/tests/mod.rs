@@ -36,7 +36,7 @@ fn plain() -> Vec<Stage> {
         ("ehlo", vec![hear(EHLO)], say("250-mx.example.org\r\n250-SIZE 1000\r\n250 DSN\r\n")),
         ("mail", vec![hear("MAIL FROM:<>\r\n")], say("250 2.1.0 Ok\r\n")),
         ("rcpt", vec![hear(RCPT)], say("250 2.1.5 Ok\r\n")),
-        ("quit", vec![hear("RSET\r\n")], say("250 2.0.0 Ok\r\n")),
+        ("rset", vec![hear("RSET\r\n")], say("250 2.0.0 Ok\r\n")),
         ("quit", vec![hear("QUIT\r\n")], say("221 2.0.0 Bye\r\n")),
     ]
 }
