@@ -18,7 +18,6 @@ mod tests;
 mod text;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use exchange::{Reply, Secure};
@@ -150,7 +149,7 @@ impl Probe for Dns {
 impl Dns {
     async fn ask(&self, net: &Net, recorder: &mut Recorder) -> Result<Reply, Failure> {
         let Settings { query, transport, tls, family, source_ip_address, .. } = &*self.settings;
-        let peer = SocketAddr::new(net.choose(recorder, &self.host, *family).await?, self.port);
+        let peer = net.choose_peer(recorder, &self.host, self.port, *family).await?;
         let source = source_ip_address.get()?;
         let reply = match transport {
             Transport::Udp | Transport::UdpThenTcp => exchange::over_udp(net, recorder, peer, source, query).await?,

@@ -4,6 +4,7 @@
 
 mod connect;
 mod resolve;
+mod resolver;
 mod stamp;
 mod tls;
 
@@ -14,7 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use connect::{CONNECT, Source, acknowledge_at_once};
-pub use resolve::{Family, RESOLVE, Resolver, ResolverError};
+pub use resolve::{Family, RESOLVE};
+pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
 pub use tls::{Identity, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
 

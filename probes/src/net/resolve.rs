@@ -1,27 +1,27 @@
-//! Names to addresses: which resolver is asked, which address is chosen.
+//! From a host's text to the addresses that are talked to.
+//!
+//! Knows no name server: `resolver` does.
 
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::{RData, RecordType};
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use crate::failure::{Failure, Reason};
 use crate::measure::{Measure, Unit};
-use crate::net::Net;
+use crate::net::{Net, ResolverError};
 use crate::recorder::{Phase, Recorder};
 use crate::settings::IpProtocol;
 
 /// A name is being turned into an address.
 pub const RESOLVE: Phase = Phase::new("resolve");
 
-/// Most addresses taken from one lookup. Chosen: more than any honest name has.
-const ADDRESSES_MAX: usize = 32;
+/// How long the preferred family is still waited for when the other's addresses are there. Chosen: one more question to
+/// the name server; where lookups of one family are lost for good, the other is used.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Longest name of a network interface (`IFNAMSIZ` of Linux, without its last byte).
+const INTERFACE_BYTES_MAX: usize = 15;
 
 static DNS_LOOKUP_TIME: Measure =
     Measure::level("probe_dns_lookup_time_seconds", Unit::Seconds, "Time taken to choose the address.");
@@ -47,139 +47,65 @@ pub struct Family {
     pub fallback: bool,
 }
 
-/// Why a lookup gave nothing.
-#[derive(Debug, Clone)]
-pub struct ResolverError {
-    /// Why, for machines.
-    pub reason: Reason,
-    /// Why, for people.
-    pub message: String,
-}
-
-impl From<ResolverError> for Failure {
-    fn from(error: ResolverError) -> Self {
-        Self::new(error.reason, error.message)
-    }
-}
-
-/// Asks name servers. Keeps no cache: every run asks anew.
-#[derive(Clone)]
-pub struct Resolver(Arc<TokioResolver>);
-
-impl fmt::Debug for Resolver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Resolver")
-    }
-}
-
-impl Resolver {
-    /// A resolver as the system is configured (`/etc/resolv.conf`, `/etc/hosts`).
-    pub fn system() -> Result<Self, String> {
-        let builder = TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
-        Self::build(builder)
-    }
-
-    /// A resolver that asks these servers over UDP, and TCP where an answer is truncated.
-    pub fn of_servers(servers: &[SocketAddr]) -> Result<Self, String> {
-        let servers = servers.iter().map(|server| {
-            let mut config = NameServerConfig::udp_and_tcp(server.ip());
-            for connection in &mut config.connections {
-                connection.port = server.port();
-            }
-            config
-        });
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-        Self::build(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
-    }
-
-    fn build(mut builder: hickory_resolver::ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, String> {
-        let options = builder.options_mut();
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Always;
-        let resolver = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self(Arc::new(resolver)))
-    }
-
-    /// All addresses of one family, in the resolver's order. A literal address is its own answer.
-    pub async fn addresses(&self, host: &str, protocol: IpProtocol) -> Result<Vec<IpAddr>, ResolverError> {
-        if let Some(address) = literal(host) {
-            let fits = address.is_ipv4() == (protocol == IpProtocol::Ip4);
-            return if fits { Ok(vec![address]) } else { Err(no_address(host, protocol)) };
-        }
-        if host.is_empty() {
-            return Err(ResolverError { reason: Reason::TargetInvalid, message: "the host is empty".to_owned() });
-        }
-        let record_type = match protocol {
-            IpProtocol::Ip4 => RecordType::A,
-            IpProtocol::Ip6 => RecordType::AAAA,
-        };
-        let records = self.lookup(host, record_type).await?;
-        let addresses: Vec<IpAddr> = records.iter().filter_map(RData::ip_addr).take(ADDRESSES_MAX).collect();
-        if addresses.is_empty() { Err(no_address(host, protocol)) } else { Ok(addresses) }
-    }
-
-    /// The data of all answers of one type.
-    pub async fn lookup(&self, name: &str, record_type: RecordType) -> Result<Vec<RData>, ResolverError> {
-        let lookup = self.0.lookup(name, record_type).await.map_err(|error| judge(name, record_type, &error))?;
-        Ok(lookup
-            .answers()
-            .iter()
-            .map(|record| record.data.clone())
-            .filter(|data| data.record_type() == record_type)
-            .collect())
-    }
-}
-
-fn no_address(host: &str, protocol: IpProtocol) -> ResolverError {
-    let family = match protocol {
-        IpProtocol::Ip4 => "IPv4",
-        IpProtocol::Ip6 => "IPv6",
-    };
-    ResolverError { reason: Reason::DnsNodata, message: format!("{host} has no {family} address") }
-}
-
-/// The address a host text spells, with an optional zone.
-fn literal(host: &str) -> Option<IpAddr> {
-    host.parse().ok()
-}
-
-fn judge(name: &str, record_type: RecordType, error: &NetError) -> ResolverError {
-    let (reason, what) = if error.is_nx_domain() {
-        (Reason::DnsNxdomain, "does not exist".to_owned())
-    } else if error.is_no_records_found() {
-        (Reason::DnsNodata, format!("has no {record_type} record"))
-    } else {
-        match error {
-            NetError::Timeout => (Reason::DnsTimeout, "no name server answered".to_owned()),
-            NetError::NoConnections => (Reason::DnsTimeout, "no name server could be reached".to_owned()),
-            NetError::Dns(hickory_resolver::net::DnsError::ResponseCode(ResponseCode::ServFail)) => {
-                (Reason::DnsServfail, "SERVFAIL".to_owned())
-            }
-            NetError::Dns(hickory_resolver::net::DnsError::ResponseCode(ResponseCode::Refused)) => {
-                (Reason::DnsRefused, "REFUSED".to_owned())
-            }
-            NetError::Io(error) if Reason::of_io(error).is_shortage() => (Reason::of_io(error), error.to_string()),
-            other => (Reason::DnsError, other.to_string()),
-        }
-    };
-    ResolverError { reason, message: format!("{name}: {what}") }
-}
-
 impl Net {
     /// Chooses the one address to talk to, in phase [`RESOLVE`], as blackbox_exporter does: the first of the preferred
     /// family, else the last of the other.
     pub async fn choose(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<IpAddr, Failure> {
+        let peer = self.choose_peer(recorder, host, 0, family).await?;
+        match peer {
+            SocketAddr::V6(peer) if peer.scope_id() != 0 => {
+                let message = format_args!("{host}: this kind cannot ask an address with a zone");
+                Err(Failure::new(Reason::TargetInvalid, message))
+            }
+            peer => Ok(peer.ip()),
+        }
+    }
+
+    /// As [`Self::choose`], with the port, and with the zone of a link-local address (RFC 4007 section 11).
+    pub async fn choose_peer(
+        &self,
+        recorder: &mut Recorder,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Result<SocketAddr, Failure> {
         recorder.enter(RESOLVE);
         recorder.read(&IP_PROTOCOL, 0.0);
         recorder.read(&IP_ADDR_HASH, 0.0);
         let before = recorder.now();
-        let chosen = self.pick(host, family).await;
+        let chosen = match zoned(host) {
+            Some((address, zone)) => self.in_zone(host, address, zone, family),
+            None => self.pick(host, family).await.map(|address| SocketAddr::new(address, 0)),
+        };
         recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
-        let address = chosen?;
+        let mut peer = chosen?;
+        peer.set_port(port);
+        let address = peer.ip();
         recorder.read(&IP_PROTOCOL, if address.is_ipv4() { 4.0 } else { 6.0 });
         recorder.read(&IP_ADDR_HASH, f64::from(address_hash(address)));
         recorder.note(format_args!("{host} is {address}"));
-        Ok(address)
+        Ok(peer)
+    }
+
+    /// An address in a zone: on a network interface, named or numbered.
+    fn in_zone(&self, host: &str, address: Ipv6Addr, zone: &str, family: Family) -> Result<SocketAddr, ResolverError> {
+        if family.preferred == IpProtocol::Ip4 && !family.fallback {
+            return Err(ResolverError::new(Reason::DnsNodata, format_args!("{host} has no IPv4 address")));
+        }
+        let scope = zone.parse().ok().or_else(|| self.interface(zone)).ok_or_else(|| {
+            ResolverError::new(Reason::TargetInvalid, format_args!("{host}: there is no network interface {zone:?}"))
+        })?;
+        Ok(SocketAddrV6::new(address, 0, 0, scope).into())
+    }
+
+    /// The number of a network interface, as Linux tells it (sysfs(5)).
+    fn interface(&self, name: &str) -> Option<u32> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.len() > INTERFACE_BYTES_MAX || name.starts_with('.') || !name.bytes().all(is_plain) {
+            return None;
+        }
+        let number = self.files.read(&Path::new("/sys/class/net").join(name).join("ifindex")).ok()?;
+        std::str::from_utf8(&number.bytes).ok()?.trim().parse().ok()
     }
 
     /// The address to talk to on a later leg of a run, in phase [`RESOLVE`]: chosen alike, but the readings stay the first's.
@@ -206,54 +132,96 @@ impl Net {
 
     async fn every(&self, host: &str, family: Family) -> Result<Vec<IpAddr>, ResolverError> {
         if family.fallback
-            && let Some(address) = literal(host)
+            && let Ok(address) = host.parse()
         {
             return Ok(vec![address]);
         }
+        let mut preferred = pin!(self.resolver.addresses(host, family.preferred));
         if !family.fallback {
-            return self.resolver.addresses(host, family.preferred).await;
+            return preferred.await;
         }
-        match self.both(host, family.preferred).await {
+        let mut fallback = pin!(self.resolver.addresses(host, other(family.preferred)));
+        let found = tokio::select! {
+            biased;
+            found = &mut preferred => {
+                let others = after(&found, host, fallback).await;
+                (found, others)
+            }
+            others = &mut fallback => (after(&others, host, preferred).await, others),
+        };
+        match found {
             (Ok(mut addresses), others) => {
                 addresses.extend(others.unwrap_or_default());
                 Ok(addresses)
             }
             (Err(_), Ok(others)) => Ok(others),
-            (Err(error), Err(other)) => Err(telling(error, other)),
+            (Err(error), Err(other)) => Err(telling(host, error, other)),
         }
-    }
-
-    /// The addresses of the preferred family, and those of the other.
-    async fn both(&self, host: &str, preferred: IpProtocol) -> (Found, Found) {
-        let other = match preferred {
-            IpProtocol::Ip4 => IpProtocol::Ip6,
-            IpProtocol::Ip6 => IpProtocol::Ip4,
-        };
-        tokio::join!(self.resolver.addresses(host, preferred), self.resolver.addresses(host, other))
     }
 
     async fn pick(&self, host: &str, family: Family) -> Result<IpAddr, ResolverError> {
         if family.fallback
-            && let Some(address) = literal(host)
+            && let Ok(address) = host.parse()
         {
             return Ok(address);
         }
+        let mut preferred = pin!(self.resolver.addresses(host, family.preferred));
         if !family.fallback {
-            return Ok(self.resolver.addresses(host, family.preferred).await?[0]);
+            return Ok(preferred.await?[0]);
         }
-        match self.both(host, family.preferred).await {
+        // Both are asked at once, but only an answer that decides is waited for.
+        let mut fallback = pin!(self.resolver.addresses(host, other(family.preferred)));
+        let (preferred, fallback) = tokio::select! {
+            biased;
+            found = &mut preferred => match found {
+                Ok(addresses) => return Ok(addresses[0]),
+                Err(error) => (Err(error), fallback.await),
+            },
+            others = &mut fallback => (after(&others, host, preferred).await, others),
+        };
+        match (preferred, fallback) {
             (Ok(addresses), _) => Ok(addresses[0]),
             (Err(_), Ok(addresses)) => Ok(addresses[addresses.len() - 1]),
-            (Err(error), Err(other)) => Err(telling(error, other)),
+            (Err(error), Err(other)) => Err(telling(host, error, other)),
         }
     }
 }
 
 type Found = Result<Vec<IpAddr>, ResolverError>;
 
+/// Waits for one family's addresses when the other's lookup has ended: not for long if that gave some.
+async fn after(ended: &Found, host: &str, waited: impl Future<Output = Found>) -> Found {
+    if ended.is_err() {
+        return waited.await;
+    }
+    tokio::time::timeout(GRACE, waited).await.unwrap_or_else(|_| {
+        let message = format_args!("{host}: no answer for one family within {GRACE:?} of the other's");
+        Err(ResolverError::new(Reason::DnsTimeout, message))
+    })
+}
+
+const fn other(protocol: IpProtocol) -> IpProtocol {
+    match protocol {
+        IpProtocol::Ip4 => IpProtocol::Ip6,
+        IpProtocol::Ip6 => IpProtocol::Ip4,
+    }
+}
+
+/// An address and its zone: `fe80::1%eth0`.
+fn zoned(host: &str) -> Option<(Ipv6Addr, &str)> {
+    let (address, zone) = host.split_once('%')?;
+    Some((address.parse().ok()?, zone))
+}
+
 /// Where one family merely has no record, the other's error tells more.
-fn telling(preferred: ResolverError, other: ResolverError) -> ResolverError {
-    if preferred.reason == Reason::DnsNodata { other } else { preferred }
+fn telling(host: &str, preferred: ResolverError, other: ResolverError) -> ResolverError {
+    match (preferred.reason, other.reason) {
+        (Reason::DnsNodata, Reason::DnsNodata) => {
+            ResolverError::new(Reason::DnsNodata, format_args!("{host} has no address"))
+        }
+        (Reason::DnsNodata, _) => other,
+        _ => preferred,
+    }
 }
 
 /// FNV-1a, 32 bit, over the four or sixteen bytes of the address.
@@ -269,7 +237,17 @@ fn address_hash(address: IpAddr) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::rdata::{A, AAAA};
+    use hickory_proto::rr::{RData, Record, RecordType};
+
     use super::*;
+    use crate::testkit::{DiskFiles, Responder, net_with_resolver};
+
+    const ANY: Family = Family { preferred: IpProtocol::Ip6, fallback: true };
+    const IP4: Family = Family { preferred: IpProtocol::Ip4, fallback: true };
 
     #[test]
     fn addresses_hash_as_in_blackbox_exporter() {
@@ -279,5 +257,110 @@ mod tests {
         assert_eq!(hash("::ffff:8.8.8.8"), 2_350_491_669);
         assert_eq!(hash("::1"), 1_751_717_746);
         assert_eq!(hash("2001:db8::1"), 1_851_458_804);
+    }
+
+    /// Answers questions for A with these addresses, and questions for AAAA likewise; `None`: not at all.
+    async fn server(ip4: Option<&'static [u8]>, ip6: Option<&'static [u8]>) -> Responder {
+        Responder::udp(move |bytes| {
+            let query = Message::from_vec(bytes).expect("a query");
+            let (name, kind) = (query.queries[0].name().clone(), query.queries[0].query_type());
+            let Some(lasts) = (if kind == RecordType::A { ip4 } else { ip6 }) else { return Vec::new() };
+            let mut reply = query.into_response();
+            let data = lasts.iter().map(|last| match kind {
+                RecordType::A => RData::A(A::new(192, 0, 2, *last)),
+                _ => RData::AAAA(AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(*last))),
+            });
+            reply.answers = data.map(|data| Record::from_rdata(name.clone(), 60, data)).collect();
+            vec![reply.to_vec().expect("a reply")]
+        })
+        .await
+    }
+
+    async fn choose(server: &Responder, host: &str, family: Family) -> Result<String, Reason> {
+        let net = net_with_resolver(server.address());
+        let mut recorder = Recorder::start(Duration::from_secs(20));
+        let chosen = net.choose(&mut recorder, host, family).await;
+        chosen.map(|address| address.to_string()).map_err(|failure| failure.reason())
+    }
+
+    fn found(text: &str) -> Result<String, Reason> {
+        Ok(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_first_of_the_preferred_family_is_chosen() {
+        let server = server(Some(&[1, 2]), Some(&[3, 4])).await;
+        assert_eq!(choose(&server, "host.test", ANY).await, found("2001:db8::3"));
+        assert_eq!(choose(&server, "host.test", IP4).await, found("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn the_last_of_the_other_family_is_fallen_back_on() {
+        let server = server(Some(&[1, 2, 3]), Some(&[])).await;
+        assert_eq!(choose(&server, "host.test", ANY).await, found("192.0.2.3"));
+        let strict = Family { fallback: false, ..ANY };
+        assert_eq!(choose(&server, "host.test", strict).await, Err(Reason::DnsNodata));
+    }
+
+    #[tokio::test]
+    async fn a_family_whose_lookups_are_lost_does_not_hide_the_other() {
+        let server = server(Some(&[1]), None).await;
+        assert_eq!(choose(&server, "host.test", ANY).await, found("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn every_address_is_found_though_one_familys_lookups_are_lost() {
+        let server = server(None, Some(&[1, 2])).await;
+        let net = net_with_resolver(server.address());
+        let mut recorder = Recorder::start(Duration::from_secs(20));
+        let addresses = net.addresses(&mut recorder, "host.test", ANY).await.expect("addresses");
+        assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["2001:db8::1", "2001:db8::2"]);
+        assert!(recorder.elapsed() < 3 * GRACE, "{:?}", recorder.elapsed());
+    }
+
+    #[tokio::test]
+    async fn only_the_answer_that_decides_is_waited_for() {
+        let server = server(Some(&[1]), None).await;
+        let clock = Recorder::start(GRACE);
+        assert_eq!(choose(&server, "host.test", IP4).await, found("192.0.2.1"));
+        assert!(clock.elapsed() < GRACE, "{:?}", clock.elapsed());
+    }
+
+    #[tokio::test]
+    async fn no_address_of_either_family_is_no_data() {
+        let server = server(Some(&[]), Some(&[])).await;
+        assert_eq!(choose(&server, "host.test", ANY).await, Err(Reason::DnsNodata));
+    }
+
+    #[tokio::test]
+    async fn literals_need_no_server() {
+        let server = server(Some(&[1]), Some(&[1])).await;
+        assert_eq!(choose(&server, "127.0.0.1", ANY).await, found("127.0.0.1"));
+        assert_eq!(choose(&server, "::1", IP4).await, found("::1"));
+        let strict = Family { fallback: false, ..ANY };
+        assert_eq!(choose(&server, "127.0.0.1", strict).await, Err(Reason::DnsNodata));
+        assert_eq!(choose(&server, "", ANY).await, Err(Reason::TargetInvalid));
+        assert_eq!(server.heard().len(), 0);
+    }
+
+    async fn choose_peer(host: &str, family: Family) -> Result<SocketAddr, String> {
+        let net = Net::new(crate::net::Resolver::of_servers(&[]).expect("a resolver"), Arc::new(DiskFiles));
+        let mut recorder = Recorder::start(Duration::from_secs(20));
+        let chosen = net.choose_peer(&mut recorder, host, 53, family).await;
+        chosen.map_err(|failure| failure.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_zone_is_an_interface_by_name_or_number() {
+        let peer = |scope| SocketAddr::from(SocketAddrV6::new("fe80::1".parse().expect("an address"), 53, 0, scope));
+        assert_eq!(choose_peer("fe80::1%7", ANY).await, Ok(peer(7)));
+        assert_eq!(choose_peer("fe80::1%lo", ANY).await, Ok(peer(1)));
+        for zone in ["nosuchif", "..", "a/b", ""] {
+            let message = format!("target_invalid: fe80::1%{zone}: there is no network interface {zone:?}");
+            assert_eq!(choose_peer(&format!("fe80::1%{zone}"), ANY).await, Err(message));
+        }
+        let strict = Family { preferred: IpProtocol::Ip4, fallback: false };
+        let message = "dns_nodata: fe80::1%lo has no IPv4 address".to_owned();
+        assert_eq!(choose_peer("fe80::1%lo", strict).await, Err(message));
     }
 }

@@ -100,9 +100,9 @@ impl Probe for Tcp {
         let Settings { query_response, tls, tls_config, .. } = &*self.settings;
         let family =
             Family { preferred: self.settings.preferred_ip_protocol, fallback: self.settings.ip_protocol_fallback };
-        let address = net.choose(recorder, &self.host, family).await?;
+        let peer = net.choose_peer(recorder, &self.host, self.port, family).await?;
         let source = self.settings.source_ip_address.get().inspect_err(|_| recorder.enter(net::CONNECT))?;
-        let stream = net.tcp(recorder, (address, self.port).into(), source).await?;
+        let stream = net.tcp(recorder, peer, source).await?;
         let mut wire = Wire::new(stream);
         if *tls {
             wire = wire.secure(net, recorder, tls_config, &self.name).await?;
