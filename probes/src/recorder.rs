@@ -130,6 +130,13 @@ impl Recorder {
         instant()
     }
 
+    /// The moment on the run's clock when the wall clock showed `at`; at the latest now. For times that the kernel tells.
+    pub fn moment(&self, at: SystemTime) -> Instant {
+        let (wall, instant) = now();
+        let ago = wall.duration_since(at).unwrap_or(Duration::ZERO);
+        instant.checked_sub(ago).map_or(self.start, |moment| moment.max(self.start))
+    }
+
     /// The wall clock: for the validity of certificates, never for durations.
     pub fn wall_clock(&self) -> SystemTime {
         self.began + (instant() - self.start)
@@ -374,6 +381,18 @@ mod tests {
         assert_eq!(laps, [(None, A, 0, false), (step("one"), B, 10, true), (step("two"), A, 26, false)]);
         assert_eq!(report.duration, Duration::from_millis(36));
         assert_eq!(report.failed_at(), Some((Some("one"), B)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_of_the_wall_clock_lies_within_the_run() {
+        let recorder = Recorder::start(Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let (wall, now) = now();
+        let second = Duration::from_secs(1);
+        // The wall clock is a real one, and goes on.
+        assert!(recorder.moment(wall - second).duration_since(now - 2 * second) <= second);
+        assert_eq!(recorder.moment(wall + 60 * second), now);
+        assert_eq!(recorder.moment(wall - 60 * second), recorder.started());
     }
 
     #[tokio::test(start_paused = true)]
