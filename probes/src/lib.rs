@@ -14,6 +14,7 @@
 mod dns;
 mod failure;
 mod http;
+mod icmp;
 mod measure;
 pub mod net;
 mod pattern;
@@ -43,6 +44,7 @@ pub use target::{HostPort, Invalid, Target, port_number};
 pub static KINDS: &[Kind] = &[
     Kind::of::<dns::Dns>(),
     Kind::of::<http::Http>(),
+    Kind::of::<icmp::Icmp>(),
     Kind::of::<smtp::Smtp>(),
     Kind::of::<tcp::Tcp>(),
     Kind::of::<unix::Unix>(),

@@ -18,7 +18,7 @@ pub const CONNECT: Phase = Phase::new("connect").whole_only();
 /// The local address a probe speaks from.
 pub type Source = Option<IpAddr>;
 
-fn family_matches(source: Source, peer: SocketAddr) -> Result<(), Failure> {
+pub(super) fn family_matches(source: Source, peer: SocketAddr) -> Result<(), Failure> {
     match source {
         Some(source) if source.is_ipv4() != peer.is_ipv4() => Err(Failure::new(
             Reason::ConfigUnusable,
@@ -98,7 +98,7 @@ impl Net {
     }
 }
 
-fn cannot_bind(source: IpAddr, error: &std::io::Error) -> Failure {
+pub(super) fn cannot_bind(source: IpAddr, error: &std::io::Error) -> Failure {
     let reason = match Reason::of_io(error) {
         // The operator's address, not the lack of ports.
         Reason::AgentPorts => Reason::ConfigUnusable,

@@ -3,6 +3,7 @@
 //! Knows no protocol above TLS. What happens here (resolve, connect, tls and their readings) every kind gets alike.
 
 mod connect;
+mod icmp;
 mod resolve;
 mod resolver;
 mod stamp;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use connect::{CONNECT, Source, acknowledge_at_once};
+pub use icmp::{Echo, EchoReply, EchoRoute};
 pub use resolve::{Family, RESOLVE};
 pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
@@ -55,6 +57,7 @@ pub struct Net {
     files: Arc<dyn Files>,
     roots: tls::SystemRoots,
     blackhole: Option<Arc<Blackhole>>,
+    arrival_times: icmp::ArrivalTimes,
 }
 
 impl fmt::Debug for Net {
@@ -66,7 +69,13 @@ impl fmt::Debug for Net {
 impl Net {
     /// A world with this resolver and these files. The system's trust anchors are loaded when first needed.
     pub fn new(resolver: Resolver, files: Arc<dyn Files>) -> Self {
-        Self { resolver, files, roots: tls::SystemRoots::default(), blackhole: None }
+        Self {
+            resolver,
+            files,
+            roots: tls::SystemRoots::default(),
+            blackhole: None,
+            arrival_times: icmp::ArrivalTimes::default(),
+        }
     }
 
     /// The same world with a hole in it.
