@@ -1,12 +1,12 @@
 //! Alertmanager's configuration, read and tried by amtool.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::server::Server;
 use crate::support::{output, program, project_file};
 use crate::yaml;
 
@@ -76,35 +76,24 @@ fn inhibition_names_alerts_that_exist() {
     }
 }
 
-/// An Alertmanager with our configuration, on a port of its own choice.
+/// An Alertmanager with our configuration.
 struct Running {
-    child: Child,
-    address: String,
+    server: Server,
     _storage: tempfile::TempDir,
 }
 
 impl Running {
-    fn start(alertmanager: &PathBuf) -> Self {
+    fn start(alertmanager: &Path) -> Self {
         let storage = tempfile::tempdir().expect("directory");
-        let mut child = Command::new(alertmanager)
-            .arg("--config.file")
-            .arg(project_file("deploy/alertmanager/alertmanager.yml"))
-            .arg("--storage.path")
-            .arg(storage.path())
-            .args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="])
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("Alertmanager starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| Some(line.split_once("\"Listening on\" address=")?.1.to_owned()));
-        // Nobody may be left who writes to a closed pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.expect("Alertmanager says where it listens"), _storage: storage }
+        let mut command = Command::new(alertmanager);
+        command.arg("--config.file").arg(project_file("deploy/alertmanager/alertmanager.yml"));
+        command.arg("--storage.path").arg(storage.path());
+        command.args(["--web.listen-address=127.0.0.1:0", "--cluster.listen-address="]);
+        Self { server: Server::start(&mut command), _storage: storage }
     }
 
     fn flag(&self) -> String {
-        format!("--alertmanager.url=http://{}", self.address)
+        format!("--alertmanager.url=http://{}", self.server.address)
     }
 
     /// The alerts that are held back, in words and in order.
@@ -120,13 +109,5 @@ impl Running {
         let mut words: Vec<String> = alerts.iter().map(words).collect();
         words.sort_unstable();
         words
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
