@@ -36,9 +36,6 @@ fn watch(args: &AgentArgs) -> Result<(), String> {
     options.timeout_offset = args.timeout_offset;
     let listeners: Result<Vec<_>, _> = args.listen_addresses.iter().map(|address| Listener::bind(address)).collect();
     let listeners = listeners?;
-    for listener in &listeners {
-        tracing::info!(address = %listener.address(), "listening");
-    }
     let interval = Duration::from_secs(args.auto_reload_interval.into());
     let watch = (args.auto_reload && !interval.is_zero()).then_some(interval);
     run::run(Setup { options, listeners, watch })
@@ -82,7 +79,10 @@ fn start_log(args: &AgentArgs) {
 fn ended(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(EXIT_GOOD),
-        Err(message) => stopped(&Stop { text: format!("tuermer: error: {message}\n"), code: EXIT_BAD }),
+        Err(message) => {
+            let message = message.strip_prefix("error: ").unwrap_or(&message);
+            stopped(&Stop { text: format!("tuermer: error: {message}\n"), code: EXIT_BAD })
+        }
     }
 }
 

@@ -36,6 +36,9 @@ pub fn run(setup: Setup) -> Result<(), String> {
     let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
     let (checks, web) = (runtime("check")?, runtime("web")?);
     let agent = Agent::start(setup.options, loaded, checks.handle())?;
+    for listener in &setup.listeners {
+        tracing::info!(address = %listener.address(), "listening");
+    }
     if let Some(interval) = setup.watch {
         web.spawn(reload::watch(Arc::clone(&agent), interval));
     }

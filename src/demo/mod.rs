@@ -124,7 +124,7 @@ modules:
       port: {mail_port}
       preferred_ip_protocol: ip4
       starttls: never
-      recipient: postmaster@{domain}
+      recipients: [postmaster@{domain}]
   name:
     prober: dns
     timeout: 1s

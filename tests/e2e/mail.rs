@@ -13,7 +13,7 @@ use crate::daemon::tuermer::{Metrics, Tuermer};
 /// Asks a Postfix for a recipient; `more` are further settings of the module.
 async fn ask(server: SocketAddr, recipient: &str, more: &str) -> Metrics {
     let tuermer = Tuermer::start(&format!(
-        "modules: {{ mail: {{ prober: smtp, timeout: 10s, smtp: {{ preferred_ip_protocol: ip4, recipient: {recipient}, {more} }} }} }}
+        "modules: {{ mail: {{ prober: smtp, timeout: 10s, smtp: {{ preferred_ip_protocol: ip4, recipients: [{recipient}], {more} }} }} }}
 probe_metrics: all
 "
     ));
@@ -119,7 +119,7 @@ mx A {}
     let tuermer = Tuermer::start(&format!(
         "resolver: ['{}']
 probe_metrics: all
-modules: {{ mail: {{ prober: smtp, timeout: 10s, smtp: {{ port: {port}, preferred_ip_protocol: ip4, recipient: clerk@town.example, starttls: optional }} }} }}
+modules: {{ mail: {{ prober: smtp, timeout: 10s, smtp: {{ port: {port}, preferred_ip_protocol: ip4, recipients: [clerk@town.example], starttls: optional }} }} }}
 ",
         bind.address
     ));

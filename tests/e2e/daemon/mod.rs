@@ -39,13 +39,18 @@ impl Daemon {
     pub(crate) fn until_listening(mut self, address: SocketAddr) -> Self {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("{} ended with {status}:\n{}", self.name, self.log());
-            }
+            self.assert_running();
             assert!(Instant::now() < deadline, "{} does not listen on {address}:\n{}", self.name, self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
         self
+    }
+
+    /// Fails the test with the log if the server has ended.
+    pub(crate) fn assert_running(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("{} ended with {status}:\n{}", self.name, self.log());
+        }
     }
 
     /// What it has printed until now.

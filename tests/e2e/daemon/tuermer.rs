@@ -89,6 +89,7 @@ fn listening(daemon: &mut Daemon) -> SocketAddr {
         if let Some(address) = address {
             return address;
         }
+        daemon.assert_running();
         assert!(Instant::now() < deadline, "tuermer does not say where it listens:\n{log}");
         std::thread::sleep(Duration::from_millis(10));
     }
