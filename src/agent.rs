@@ -81,6 +81,8 @@ impl Agent {
     pub fn start(options: Options, loaded: Loaded, checks: &Handle) -> Result<Arc<Self>, String> {
         warn(&loaded);
         let net = options.net(&loaded.plan)?;
+        let prepared = Arc::clone(&net);
+        std::thread::spawn(move || prepared.prepare());
         let metrics = Arc::new(AgentMetrics::new());
         let store = Arc::new(Store::new());
         let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);

@@ -34,7 +34,8 @@ fn main() {
         return targets::serve();
     }
     let targets = Targets::start();
-    let exporters: Vec<Exporter> = [exporter::tuermer(&targets), exporter::blackbox(&targets)].into_iter().flatten().collect();
+    let exporters: Vec<Exporter> =
+        [exporter::tuermer(&targets), exporter::blackbox(&targets)].into_iter().flatten().collect();
     println!("| kind | exporter | ms CPU a probe | probes/s | p50 ms | p99 ms | resident MiB | goal | ratio |");
     println!("|---|---|--:|--:|--:|--:|--:|--:|--:|");
     for (kind, goal) in GOALS {

@@ -113,7 +113,10 @@ pub(crate) fn serve() {
                 });
             }
         });
-        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await.expect("read").expect("read");
+        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+            .await
+            .expect("read")
+            .expect("read");
     });
 }
 
@@ -126,7 +129,8 @@ async fn answer_page(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWri
             _ => return,
         }
     }
-    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\nhello, probe\n";
+    let answer =
+        b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\nhello, probe\n";
     let _ = stream.write_all(answer).await;
     let _ = stream.shutdown().await;
 }
@@ -135,7 +139,7 @@ async fn answer_page(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWri
 async fn answer_names(socket: UdpSocket) {
     let mut message = [0; 512];
     while let Ok((length, peer)) = socket.recv_from(&mut message).await {
-        if length < 12 || length > 400 {
+        if !(12..=400).contains(&length) {
             continue;
         }
         // A reply, authoritative, with the question and one answer that points to its name.

@@ -35,10 +35,12 @@ impl Style {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_terminal = std::io::stdout().is_terminal();
         let width = if is_terminal { terminal_size::terminal_size() } else { None };
-        let width = width.map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0));
+        let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let width = width.map(|(width, _)| usize::from(width.0)).or_else(told).unwrap_or(WIDTH_DEFAULT);
+        let forced = std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         Self {
             width: width.clamp(*WIDTHS.start(), *WIDTHS.end()),
-            colour: is_terminal && !is_dumb && !forbids("NO_COLOR"),
+            colour: (is_terminal && !is_dumb || forced) && !forbids("NO_COLOR"),
         }
     }
 

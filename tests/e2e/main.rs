@@ -3,6 +3,7 @@
 mod alerts;
 mod command_line;
 mod daemon;
+mod demo;
 mod mail;
 mod names;
 mod pages;

@@ -85,6 +85,14 @@ impl Net {
         self
     }
 
+    /// Does what would otherwise be counted to the first encrypted connection: seeds the random numbers, loads the
+    /// system's trust anchors. Takes tens of milliseconds; meant for a thread of its own at the start.
+    pub fn prepare(&self) {
+        tls::seed();
+        // A machine without authorities is told by the probe that needs one.
+        let _ = self.roots.get();
+    }
+
     /// Names to addresses.
     pub const fn resolver(&self) -> &Resolver {
         &self.resolver

@@ -79,7 +79,7 @@ impl FailureView {
             when: words::moment(report.began),
             reason: failure.reason().name(),
             about: failure.reason().about(),
-            phase: report.last_lap().map_or("none", |lap| lap.phase.name()).to_owned(),
+            phase: report.failed_at().map_or("none", |(_, phase)| phase.name()).to_owned(),
             message: failure.message().to_owned(),
             notes: notes(report),
         })

@@ -104,9 +104,10 @@ impl Row {
 /// Reason, place and message of a failed run.
 fn why(report: &Report) -> String {
     let Some(failure) = report.failure() else { return String::new() };
-    let place = report.last_lap().map_or_else(String::new, |lap| match &lap.step {
-        Some(step) => format!(" in {} of {step}", lap.phase.name()),
-        None => format!(" in {}", lap.phase.name()),
-    });
+    let place = match report.failed_at() {
+        Some((Some(step), phase)) => format!(" in {} of {step}", phase.name()),
+        Some((None, phase)) => format!(" in {}", phase.name()),
+        None => String::new(),
+    };
     format!("{}{place}: {}", failure.reason(), failure.message())
 }

@@ -33,7 +33,8 @@ impl Bind {
         fs::write(at.join("named.conf"), config).expect("written");
         let mut command = Command::new(program);
         command.arg("-g").arg("-4").arg("-c").arg(at.join("named.conf"));
-        let daemon = Daemon::start("named", folder, &mut command).until_listening(address);
+        let daemon =
+            Daemon::start("named", folder, &mut command).until_listening(address).until_printed("all zones loaded");
         Some(Self { _daemon: daemon, address })
     }
 }

@@ -46,6 +46,17 @@ impl Daemon {
         self
     }
 
+    /// Waits until the log says this.
+    pub(crate) fn until_printed(mut self, words: &str) -> Self {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            self.assert_running();
+            assert!(Instant::now() < deadline, "{} never says {words:?}:\n{}", self.name, self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self
+    }
+
     /// Fails the test with the log if the server has ended.
     pub(crate) fn assert_running(&mut self) {
         if let Ok(Some(status)) = self.child.try_wait() {

@@ -78,7 +78,7 @@ impl Tuermer {
 }
 
 /// Reads from the log where the agent listens.
-fn listening(daemon: &mut Daemon) -> SocketAddr {
+pub(crate) fn listening(daemon: &mut Daemon) -> SocketAddr {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let log = daemon.log();

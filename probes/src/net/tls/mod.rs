@@ -226,6 +226,13 @@ impl Tls {
     }
 }
 
+/// Has the provider seed its random numbers, which takes it long the first time.
+pub(super) fn seed() {
+    let mut bytes = [0; 32];
+    // If there are none now, the handshake that needs them says so.
+    let _ = provider().secure_random.fill(&mut bytes);
+}
+
 /// The one crypto provider, with its own pick of suites and key exchanges.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();

@@ -92,7 +92,7 @@ pub(super) enum Validity {
 pub(crate) struct SystemRoots(Arc<OnceLock<Result<Arc<Roots>, String>>>);
 
 impl SystemRoots {
-    pub(super) fn get(&self) -> Result<Arc<Roots>, Failure> {
+    pub(crate) fn get(&self) -> Result<Arc<Roots>, Failure> {
         let loaded = self.0.get_or_init(|| {
             let loaded = rustls_native_certs::load_native_certs();
             let roots = Roots::of(loaded.certs.into_iter());
