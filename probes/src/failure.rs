@@ -159,6 +159,10 @@ reasons! {
     TlsUnexpected "tls_unexpected" Unexpected;
     /// The answer came unencrypted, but must not.
     TlsMissing "tls_missing" Unexpected;
+    /// A certificate ends sooner than the module allows.
+    TlsCertExpiresSoon "tls_cert_expires_soon" Unexpected;
+    /// The certificate is not one of the expected.
+    TlsCertUnexpected "tls_cert_unexpected" Unexpected;
     /// The dialogue did not run as expected.
     AnswerUnexpected "answer_unexpected" Unexpected;
     /// The DNS response code is not one of the expected.

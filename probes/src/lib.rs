@@ -29,6 +29,7 @@ mod tcp;
 #[cfg(any(test, feature = "testkit"))]
 #[expect(clippy::disallowed_methods, reason = "peers run beside the probe that is tested")]
 pub mod testkit;
+mod tls;
 mod unix;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
@@ -47,6 +48,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<icmp::Icmp>(),
     Kind::of::<smtp::Smtp>(),
     Kind::of::<tcp::Tcp>(),
+    Kind::of::<tls::Tls>(),
     Kind::of::<unix::Unix>(),
 ];
 

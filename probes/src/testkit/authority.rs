@@ -27,6 +27,8 @@ pub struct Leaf {
     key: KeyPair,
     /// What a server sends after the certificate.
     chain: Vec<CertificateDer<'static>>,
+    /// What a server says of its revocation.
+    ocsp: Option<Vec<u8>>,
 }
 
 /// The moment that many days from now.
@@ -143,7 +145,7 @@ impl Default for Authority {
 impl Leaf {
     fn of(certificate: &rcgen::Certificate, key: KeyPair) -> Self {
         let (der, pem) = (certificate.der().clone(), certificate.pem());
-        Self { der, pem, key_pem: key.serialize_pem(), key, chain: Vec::new() }
+        Self { der, pem, key_pem: key.serialize_pem(), key, chain: Vec::new(), ocsp: None }
     }
 
     /// A certificate that vouches for itself.
@@ -158,6 +160,13 @@ impl Leaf {
     #[must_use]
     pub fn with_chain(mut self, chain: impl IntoIterator<Item = CertificateDer<'static>>) -> Self {
         self.chain = chain.into_iter().collect();
+        self
+    }
+
+    /// The same, sent with these bytes as the authority's statement on its revocation.
+    #[must_use]
+    pub fn with_ocsp(mut self, statement: &[u8]) -> Self {
+        self.ocsp = Some(statement.to_vec());
         self
     }
 
@@ -204,7 +213,8 @@ impl Leaf {
         let chain = std::iter::once(&self.der).chain(&self.chain).cloned().collect();
         // Not `with_single_cert`: it refuses certificates that only a careless server shows.
         let signing_key = provider_key(key);
-        let certified = rustls::sign::CertifiedKey::new(chain, signing_key);
+        let mut certified = rustls::sign::CertifiedKey::new(chain, signing_key);
+        certified.ocsp.clone_from(&self.ocsp);
         builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
     }
 }

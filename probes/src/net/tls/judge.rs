@@ -95,6 +95,18 @@ pub(super) fn refusal(error: &webpki::Error, name: &str, chain: &Chain, sent: us
     }
 }
 
+/// That a certificate ends at `end`, which is less than `window` seconds away.
+pub(super) fn ends_soon(chain: &Chain, end: i64, now: i64, window: i64) -> Failure {
+    let whose = whose(chain, |certificate| certificate.not_after == end);
+    let message = match end.saturating_sub(now) {
+        left @ 0.. => {
+            format!("{whose} ends in {}, at {}, but {} are due", Span(left), moment(end), Span(window))
+        }
+        past => format!("{whose} expired {} ago, at {}", Span(past.saturating_neg()), moment(end)),
+    };
+    Failure::new(Reason::TlsCertExpiresSoon, message)
+}
+
 /// What a handshake that broke means.
 pub(super) fn broken(error: &io::Error, seen: &Seen) -> Failure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {

@@ -1,9 +1,11 @@
 //! What the peer showed in a handshake.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::failure::Failure;
 use crate::net::tls::identity::Identity;
+use crate::net::tls::judge;
 
 /// Whether the peer's certificate is trusted.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +67,20 @@ impl Seen {
     /// Whether the settings had a client certificate for it.
     pub(super) const fn client_certificate_given(&self) -> bool {
         self.client_certificate_given
+    }
+
+    /// Whether the verified chain (where nobody verifies, what the peer sent) lasts at least so much longer.
+    pub(crate) fn expect_lasting(&self, now: SystemTime, window: Duration) -> Result<(), Failure> {
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let end = match self.trust {
+            Trust::Verified(until) => until,
+            _ => self.earliest_expiry().unwrap_or(i64::MAX),
+        };
+        let window = i64::try_from(window.as_secs()).unwrap_or(i64::MAX);
+        if window > 0 && end < now.saturating_add(window) {
+            return Err(judge::ends_soon(&self.chain, end, now, window));
+        }
+        Ok(())
     }
 
     /// The earliest end of validity of what the peer sent, in seconds since 1970.
