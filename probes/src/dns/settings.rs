@@ -47,13 +47,15 @@ pub(crate) struct Settings {
 pub(super) struct Written {
     /// The name that is asked for; made absolute.
     query_name: String,
-    /// The record type that is asked for: a mnemonic, or TYPE and a number. Default ANY.
+    /// The record type that is asked for: a mnemonic, or TYPE and a number.
     #[serde(default = "any")]
+    #[schemars(extend("default" = "ANY"))]
     query_type: RecordType,
-    /// The class that is asked for: a mnemonic, or CLASS and a number. Default IN.
+    /// The class that is asked for: a mnemonic, or CLASS and a number.
     #[serde(default = "internet")]
+    #[schemars(extend("default" = "IN"))]
     query_class: RecordClass,
-    /// Ask the server to ask others (flag RD). Default true.
+    /// Ask the server to ask others (flag RD).
     #[serde(default = "yes")]
     recursion_desired: bool,
     /// Ask whether the answer was verified by DNSSEC (flag AD).
@@ -65,8 +67,9 @@ pub(super) struct Written {
     /// Ask with EDNS (RFC 6891). Default: without, as blackbox_exporter does.
     #[serde(default)]
     edns: Option<EdnsSettings>,
-    /// `udp` or `tcp`. Default udp.
+    /// How the question travels.
     #[serde(default)]
+    #[schemars(extend("default" = "udp"))]
     transport_protocol: WrittenTransport,
     /// Encrypt with TLS (RFC 7858); needs `transport_protocol: tcp`.
     #[serde(default)]
@@ -83,12 +86,13 @@ pub(super) struct Written {
     /// Which Internet protocol is tried first.
     #[serde(default)]
     preferred_ip_protocol: IpProtocol,
-    /// Whether the other Internet protocol will do. Default true.
+    /// Whether the other Internet protocol will do.
     #[serde(default = "yes")]
     ip_protocol_fallback: bool,
-    /// Response codes that pass. Default NOERROR only.
-    #[serde(default = "noerror", deserialize_with = "not_empty")]
-    valid_rcodes: Vec<ResponseCode>,
+    /// Response codes that pass.
+    #[serde(default, deserialize_with = "not_empty")]
+    #[schemars(with = "Vec<ResponseCode>", extend("default" = ["NOERROR"]))]
+    valid_rcodes: Option<Vec<ResponseCode>>,
     /// Rules on records of the answer section.
     #[serde(default)]
     validate_answer_rrs: Option<Rules>,
@@ -114,7 +118,7 @@ pub(super) struct Written {
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct EdnsSettings {
-    /// Largest reply over UDP to ask for, in bytes. Default 1232.
+    /// Largest reply over UDP to ask for, in bytes.
     #[serde(deserialize_with = "at_least_512")]
     pub(super) udp_payload_size: u16,
     /// Ask for DNSSEC records (flag DO).
@@ -156,13 +160,9 @@ const fn internet() -> RecordClass {
     RecordClass::IN
 }
 
-fn noerror() -> Vec<ResponseCode> {
-    vec![ResponseCode::NOERROR]
-}
-
-fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ResponseCode>, D::Error> {
-    let rcodes = Vec::deserialize(deserializer)?;
-    if rcodes.is_empty() {
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<ResponseCode>>, D::Error> {
+    let rcodes = Option::<Vec<_>>::deserialize(deserializer)?;
+    if rcodes.as_ref().is_some_and(Vec::is_empty) {
         return Err(de::Error::custom("valid_rcodes is empty, so nothing could pass; leave it out for NOERROR"));
     }
     Ok(rcodes)
@@ -205,7 +205,7 @@ impl Written {
             tls: Tls::new(self.tls_config.unwrap_or_default(), &[]),
             family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
             source_ip_address: self.source_ip_address,
-            valid_rcodes: self.valid_rcodes,
+            valid_rcodes: self.valid_rcodes.unwrap_or_else(|| vec![ResponseCode::NOERROR]),
             answer: self.validate_answer_rrs.unwrap_or_default(),
             authority: self.validate_authority_rrs.unwrap_or_default(),
             additional: self.validate_additional_rrs.unwrap_or_default(),
@@ -250,6 +250,26 @@ mod tests {
         assert_eq!(settings.valid_rcodes, [ResponseCode::NOERROR]);
         assert_eq!(settings.family, Family { preferred: IpProtocol::Ip6, fallback: true });
         assert!(!settings.validate_response);
+    }
+
+    #[test]
+    fn every_key_of_the_reference_is_read() {
+        let rules = json!({
+            "fail_if_matches_regexp": [".*127.0.0.1"], "fail_if_all_match_regexp": [".*127.0.0.1"],
+            "fail_if_not_matches_regexp": ["x\t300\tIN\tA\t127.0.0.1"], "fail_if_none_matches_regexp": ["127.0.0.1"],
+        });
+        let settings = json!({
+            "preferred_ip_protocol": "ip4", "ip_protocol_fallback": false, "source_ip_address": "127.0.0.1",
+            "transport_protocol": "tcp", "dns_over_tls": true, "tls_config": {"insecure_skip_verify": true},
+            "query_name": "x", "query_type": "A", "query_class": "IN", "recursion_desired": false,
+            "valid_rcodes": ["NOERROR", "BADVERS"], "validate_answer_rrs": rules,
+            "validate_authority_rrs": rules, "validate_additional_rrs": null,
+        });
+        let settings = Settings::deserialize(settings).expect("settings");
+        assert_eq!((settings.query.text.as_str(), settings.transport), ("x. IN A", Transport::Tls));
+        assert_eq!(settings.valid_rcodes, [ResponseCode(0), ResponseCode(16)]);
+        let settings = Settings::deserialize(json!({"query_name": "x", "valid_rcodes": null})).expect("settings");
+        assert_eq!(settings.valid_rcodes, [ResponseCode::NOERROR]);
     }
 
     #[test]
