@@ -22,6 +22,9 @@ pub(super) static DELIVERABLE: Measure =
     Measure::level("probe_smtp_deliverable", Unit::None, "1 if at least one server would have taken the message.");
 pub(super) static SERVER_SUCCESS: Measure =
     Measure::level("probe_smtp_server_success", Unit::None, "1 if this server would have taken the message.");
+pub(super) static SERVER_FAILURE_INFO: Measure =
+    Measure::level("probe_smtp_server_failure_info", Unit::Info, "Why this server would not have taken the message.")
+        .labels(&["reason", "phase"]);
 
 pub(super) static REPLY_CODE: Measure =
     Measure::level("probe_smtp_reply_code", Unit::None, "Code of the last reply to a command.").labels(&["command"]);
@@ -62,6 +65,7 @@ pub(super) const ALL: &[&Measure] = &[
     &SERVERS_ACCEPTING,
     &DELIVERABLE,
     &SERVER_SUCCESS,
+    &SERVER_FAILURE_INFO,
     &REPLY_CODE,
     &ENHANCED_STATUS_INFO,
     &CAPABILITY,

@@ -42,7 +42,9 @@ use crate::recorder::{Phase, Recorder};
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
 use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RSET, STARTTLS};
-use crate::smtp::measures::{DELIVERABLE, MX_PREFERENCE, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING};
+use crate::smtp::measures::{
+    DELIVERABLE, MX_PREFERENCE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
+};
 use crate::smtp::servers::Server;
 use crate::smtp::settings::{Mailbox, Require};
 use crate::target::{Invalid, Target};
@@ -100,19 +102,14 @@ impl Probe for Smtp {
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
             let limit = servers::share(recorder.now(), end, left);
             let outcome = self.ask(net, recorder, &server, limit).await;
-            // Where the agent itself fell short, nothing is known of the server.
-            if outcome.as_ref().is_err_and(|failure| failure.reason().is_shortage()) {
-                askable -= 1;
-            } else {
-                recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
-            }
-            if let Some(preference) = server.preference {
-                recorder.read(&MX_PREFERENCE, f64::from(preference));
-            }
+            write_down(recorder, &server, &outcome);
             recorder.leave_step();
             match outcome {
                 Ok(()) => accepting += 1,
-                Err(failure) => failures.push(failure),
+                Err(failure) => {
+                    askable -= usize::from(failure.reason().is_shortage());
+                    failures.push(failure);
+                }
             }
             recorder.read(&SERVERS, askable as f64);
             recorder.read(&SERVERS_ACCEPTING, f64::from(accepting));
@@ -120,6 +117,22 @@ impl Probe for Smtp {
             left -= 1;
         }
         verdict(self.settings.require, accepting, failures)
+    }
+}
+
+/// What is known of a server once it was asked.
+fn write_down(recorder: &mut Recorder, server: &Server, outcome: &Result<(), Failure>) {
+    if let Some(preference) = server.preference {
+        recorder.read(&MX_PREFERENCE, f64::from(preference));
+    }
+    // Where the agent itself fell short, nothing is known.
+    if !outcome.as_ref().is_err_and(|failure| failure.reason().is_shortage()) {
+        recorder.read(&SERVER_SUCCESS, f64::from(u8::from(outcome.is_ok())));
+    }
+    if let Err(failure) = outcome {
+        let phase = failure.place().map_or("none", |place| place.phase.name());
+        recorder.read_with(&SERVER_FAILURE_INFO, &[failure.reason().name(), phase], 1.0);
+        recorder.note(format_args!("{}: {failure}", server.step));
     }
 }
 
@@ -136,7 +149,6 @@ impl Smtp {
     /// Asks one server, within its share of the time.
     async fn ask(&self, net: &Net, recorder: &mut Recorder, server: &Server, limit: Instant) -> Result<(), Failure> {
         let peer = *server.place.as_ref().map_err(Clone::clone)?;
-        let source = self.settings.source_ip_address.get()?;
         let question = Question {
             settings: &self.settings,
             recipients: &self.recipients,
@@ -145,6 +157,7 @@ impl Smtp {
         let began = recorder.now();
         let mut client = None;
         let talk = async {
+            let source = self.settings.source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
             let client = client.insert(Client::open(net, recorder, peer, source).await?);
             question.put(net, recorder, client).await
         };

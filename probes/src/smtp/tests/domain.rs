@@ -140,6 +140,11 @@ async fn where_all_fail_the_first_server_gives_the_reason() {
     let report = ask_domain(two_hosts(), json!({"port": first.address().port()}), AMPLE).await;
     assert_eq!(gist(&report), "recipient_refused in rcpt");
     assert_eq!(failed_step(&report), Some("mx1.example.org 127.0.0.1"));
+    let why = |step, values: &[&str]| reading(&report, Some(step), "probe_smtp_server_failure_info", values);
+    assert_eq!(why("mx1.example.org 127.0.0.1", &["recipient_refused", "rcpt"]), Some(1.0));
+    assert_eq!(why("mx2.example.org 127.0.0.2", &["rejected", "greeting"]), Some(1.0));
+    let noted = "mx2.example.org 127.0.0.2: rejected: the server greets with 554 no";
+    assert!(report.notes.iter().any(|(_, _, text)| text == noted), "{:?}", report.notes);
     assert_eq!(report.verdict(), Verdict::Down);
 }
 

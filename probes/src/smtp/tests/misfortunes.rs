@@ -78,6 +78,15 @@ async fn a_server_that_resets_is_told_from_one_that_closes() {
 }
 
 #[tokio::test]
+async fn a_source_that_cannot_be_used_is_the_modules_fault() {
+    let peer = Peer::play(silent()).await;
+    for source in ["nowhere", "::1"] {
+        let report = ask_peer(&peer, json!({"source_ip_address": source}), AMPLE).await;
+        assert_eq!(gist(&report), "config_unusable in connect", "{source}");
+    }
+}
+
+#[tokio::test]
 async fn a_closed_port_refuses() {
     let address = Peer::closed_port().await;
     let report = ask("smtp", json!({}), &address.to_string(), AMPLE).await;
