@@ -18,6 +18,7 @@ mod icmp;
 mod measure;
 pub mod net;
 mod pattern;
+mod pattern_syntax;
 mod probe;
 mod recorder;
 mod report;
@@ -34,7 +35,7 @@ mod unix;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
 pub use measure::{Label, Measure, Reading, Shape, Unit};
-pub use pattern::Pattern;
+pub use pattern::{Groups, Pattern};
 pub use probe::{BoxProbe, Kind, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};

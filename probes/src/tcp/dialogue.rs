@@ -2,14 +2,13 @@
 //!
 //! Knows no addresses: it begins where there is a connection.
 
-use regex::bytes::Captures;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::failure::{Failure, Reason, shown};
 use crate::measure::{Label, Measure, Unit};
 use crate::net::{Net, Tls};
-use crate::pattern::Pattern;
+use crate::pattern::{Groups, Pattern};
 use crate::recorder::{Phase, Recorder};
 use crate::tcp::entry::{Entry, Expected, LabelOfMatch, Written};
 use crate::tcp::template::Veil;
@@ -82,12 +81,12 @@ impl Dialogue {
                 Expected::Line { pattern, labels } => {
                     spoken.line(recorder, &mut wire, pattern).await?;
                     let line = wire.line_again();
-                    let has_groups = send.has_groups() || labels.is_some();
-                    let captures = if has_groups { pattern.captures(line) } else { None };
+                    let needed = send.has_groups() || labels.is_some();
+                    let groups = if needed { pattern.captures(line) } else { None };
                     if let Some(labels) = labels {
-                        spoken.show(net, recorder, labels, captures.as_ref())?;
+                        spoken.show(net, recorder, labels, groups.as_ref())?;
                     }
-                    send.fill(net, captures.as_ref(), &mut spoken.veil)?
+                    send.fill(net, groups.as_ref(), &mut spoken.veil)?
                 }
             };
             if !answer.is_empty() {
@@ -171,10 +170,10 @@ impl Spoken {
         net: &Net,
         recorder: &mut Recorder,
         labels: &[LabelOfMatch],
-        captures: Option<&Captures<'_>>,
+        groups: Option<&Groups<'_>>,
     ) -> Result<(), Failure> {
         for LabelOfMatch { name, value } in labels {
-            let value = value.fill(net, captures, &mut self.veil)?;
+            let value = value.fill(net, groups, &mut self.veil)?;
             let mut value = String::from_utf8_lossy(&self.veil.over(&value)).into_owned();
             value.truncate(value.floor_char_boundary(LABEL_BYTES_MAX));
             let value = value.into_boxed_str();

@@ -5,11 +5,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use regex::bytes::Captures;
-
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Net;
-use crate::pattern::Pattern;
+use crate::pattern::{Groups, Pattern};
 use crate::recorder::NOTE_BYTES_MAX;
 use crate::secret::Secret;
 
@@ -23,8 +21,8 @@ pub(crate) struct Template(Vec<Part>);
 #[derive(Debug)]
 enum Part {
     Text(Box<[u8]>),
-    /// A group of the match, by its number.
-    Group(usize),
+    /// The first of these groups that took part in the match.
+    Group(Box<[usize]>),
     Secret(Secret),
 }
 
@@ -50,14 +48,14 @@ impl Template {
     }
 
     /// The text without holes. Secrets in it are known to the veil afterwards.
-    pub(crate) fn fill(&self, net: &Net, captures: Option<&Captures<'_>>, veil: &mut Veil) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn fill(&self, net: &Net, groups: Option<&Groups<'_>>, veil: &mut Veil) -> Result<Vec<u8>, Failure> {
         let mut filled = Vec::new();
         for part in &self.0 {
             match part {
                 Part::Text(text) => filled.extend_from_slice(text),
-                Part::Group(number) => {
-                    let group = captures.and_then(|captures| captures.get(*number));
-                    let group = group.map_or(&b""[..], |group| group.as_bytes());
+                Part::Group(numbers) => {
+                    let group = groups.and_then(|groups| numbers.iter().find_map(|number| groups.get(*number)));
+                    let group = group.unwrap_or_default();
                     if filled.len() + group.len() > FILLED_BYTES_MAX {
                         let message = format_args!("the answer makes a text longer than {FILLED_BYTES_MAX} bytes");
                         return Err(Failure::new(Reason::TooLong, message));
@@ -124,15 +122,13 @@ impl Split<'_> {
             self.text.push(b'$');
             return Ok(rest);
         };
-        let number = match group_number(name) {
-            Some(number) => Some(number),
-            None => pattern.group(name),
-        };
         // A group that the pattern does not have is empty.
-        if let Some(number) = number {
-            self.end_text();
-            self.parts.push(Part::Group(number));
-        }
+        let numbers = match group_number(name) {
+            Some(number) => Box::from([number]),
+            None => pattern.groups_named(name).collect(),
+        };
+        self.end_text();
+        self.parts.push(Part::Group(numbers));
         Ok(after)
     }
 
@@ -212,15 +208,15 @@ mod tests {
     use super::*;
     use crate::testkit;
 
-    fn filled(template: &Template, captures: Option<&Captures<'_>>) -> String {
-        let bytes = template.fill(&testkit::net(), captures, &mut Veil::default()).expect("short");
+    fn filled(template: &Template, groups: Option<&Groups<'_>>) -> String {
+        let bytes = template.fill(&testkit::net(), groups, &mut Veil::default()).expect("short");
         String::from_utf8(bytes).expect("UTF-8")
     }
 
     fn expanded(template: &str) -> String {
         let pattern = Pattern::new("^(?P<proto>[A-Z]+)-(?P<v>[0-9.]+)(-x)?").expect("a pattern");
-        let captures = pattern.captures(b"SSH-2.0-OpenSSH").expect("a match");
-        filled(&Template::of_match(template.as_bytes(), &pattern).expect("a template"), Some(&captures))
+        let groups = pattern.captures(b"SSH-2.0-OpenSSH").expect("a match");
+        filled(&Template::of_match(template.as_bytes(), &pattern).expect("a template"), Some(&groups))
     }
 
     #[test]
