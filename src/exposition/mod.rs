@@ -11,7 +11,7 @@ use tuermer_probes::{Kind, Report};
 
 use crate::plan::ProbeMetrics;
 
-pub use scrape::render_store;
+pub use scrape::{render_store, write_store};
 
 pub(crate) use number::{write_count, write_number};
 pub(crate) use samples::{Family, Samples, Taken, phases_name};

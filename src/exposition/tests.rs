@@ -112,6 +112,35 @@ fn a_scrape_can_be_had_as_openmetrics() {
 }
 
 #[test]
+fn a_scrape_that_is_handed_on_in_pieces_is_the_same() {
+    let store = Store::new();
+    let entries = store.apply(&plan((0..1000).map(|number| check(&format!("check {number}"), "pass", &[]))));
+    entries.iter().for_each(|entry| store.record(entry, passed()));
+    let mut pieces = Pieces::default();
+    write_store(&store, Format::Text, &mut pieces).unwrap();
+    assert_eq!(String::from_utf8(pieces.text).unwrap(), scraped(&store, Format::Text));
+    assert!(pieces.longest < 100_000, "{}", pieces.longest);
+}
+
+#[derive(Default)]
+struct Pieces {
+    text: Vec<u8>,
+    longest: usize,
+}
+
+impl std::io::Write for Pieces {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        self.text.extend_from_slice(piece);
+        self.longest = self.longest.max(piece.len());
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
 fn no_series_stands_twice_in_a_scrape() {
     let text = scraped(&store(), Format::Text);
     let mut series: Vec<_> = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series).collect();
