@@ -86,7 +86,7 @@ impl Run {
                     target,
                     reason = failure.reason().name(),
                     phase,
-                    message = failure.message(),
+                    failure = failure.message(),
                     "{verdict}"
                 );
             }
