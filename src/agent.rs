@@ -2,6 +2,7 @@
 //!
 //! Wires plan, world, store and scheduler together; decides nothing itself.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -199,11 +200,13 @@ impl Agent {
         }
     }
 
-    /// Everything for `/metrics`.
-    pub fn render_metrics(&self, format: Format, page: &mut Vec<u8>) {
-        exposition::render_store(&self.store, format, page);
-        self.metrics.render(format, page);
-        exposition::end(format, page);
+    /// Everything for `/metrics`, handed on while it is written.
+    pub fn write_metrics(&self, format: Format, sink: &mut dyn io::Write) -> io::Result<()> {
+        exposition::write_store(&self.store, format, sink)?;
+        let mut own = Vec::new();
+        self.metrics.render(format, &mut own);
+        exposition::end(format, &mut own);
+        sink.write_all(&own)
     }
 }
 

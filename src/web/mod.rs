@@ -11,7 +11,7 @@ mod probe;
 mod request;
 mod server;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,9 +78,24 @@ where
 
 fn metrics(agent: &Agent, headers: &HeaderMap) -> Response<Body> {
     let format = request::format(headers);
-    let mut page = Vec::with_capacity(64 * 1024);
-    agent.render_metrics(format, &mut page);
-    compressed(exposition_type(format), page, headers)
+    let packed = request::takes_gzip(headers);
+    match metrics_page(agent, format, packed) {
+        Ok(page) => answered(exposition_type(format), page, packed),
+        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written.\n"),
+    }
+}
+
+/// Compressed while it is written: the page of ten thousand checks is tens of megabytes.
+fn metrics_page(agent: &Agent, format: Format, packed: bool) -> io::Result<Vec<u8>> {
+    if packed {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        agent.write_metrics(format, &mut encoder)?;
+        encoder.finish()
+    } else {
+        let mut page = Vec::new();
+        agent.write_metrics(format, &mut page)?;
+        Ok(page)
+    }
 }
 
 fn exposition_type(format: Format) -> HeaderValue {
@@ -101,7 +116,11 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
 fn compressed(content_type: HeaderValue, body: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
     let packed = (body.len() >= GZIP_BYTES_MIN && request::takes_gzip(headers)).then(|| gzip(&body)).flatten();
     let is_packed = packed.is_some();
-    let mut response = Response::new(Full::new(Bytes::from(packed.unwrap_or(body))));
+    answered(content_type, packed.unwrap_or(body), is_packed)
+}
+
+fn answered(content_type: HeaderValue, body: Vec<u8>, is_packed: bool) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
