@@ -3,9 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod agent;
 mod alertmanager;
 mod compose;
+mod example;
 mod grafana;
+mod names;
 mod prometheus;
 mod server;
 mod service;
