@@ -95,3 +95,30 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_end_with_their_keeper_though_they_hold_a_spawner() {
+        let kept = Arc::new(());
+        let mut tasks = Tasks::default();
+        let (spawner, held) = (tasks.spawner(), Arc::clone(&kept));
+        let inner = spawner.clone();
+        spawner.execute(async move {
+            let again = Arc::clone(&held);
+            inner.execute(async move {
+                std::future::pending::<()>().await;
+                drop(again);
+            });
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        tasks.poll(&mut Context::from_waker(std::task::Waker::noop()));
+        assert_eq!((tasks.running.len(), Arc::strong_count(&kept)), (2, 3));
+        drop(tasks);
+        assert_eq!(Arc::strong_count(&kept), 1);
+        spawner.execute(std::future::pending());
+    }
+}

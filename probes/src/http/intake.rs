@@ -126,3 +126,17 @@ impl Intake {
 fn too_large(message: impl std::fmt::Display) -> Failure {
     Failure::new(Reason::BodyTooLarge, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_large_and_expands_much_is_a_bomb() {
+        let expands = |taken, received| Intake { taken, ..Intake::new(None, false) }.check_expansion(received).is_ok();
+        assert!(expands(EXPANSION_FREE_BYTES, 1));
+        assert!(!expands(EXPANSION_FREE_BYTES + EXPANSION_RATIO_MAX, 1000));
+        assert!(expands(100 * EXPANSION_FREE_BYTES, EXPANSION_FREE_BYTES));
+        assert!(!expands(1000 * EXPANSION_FREE_BYTES, EXPANSION_FREE_BYTES));
+    }
+}

@@ -179,20 +179,11 @@ async fn a_rule_sees_the_decompressed_body() {
 
 #[tokio::test]
 async fn a_bomb_is_defused() {
-    let body = compressed!(GzipEncoder, &vec![0; 4 * EXPANSION_FREE_BYTES as usize]);
+    let body = compressed!(GzipEncoder, &vec![0; 2 * EXPANSION_FREE_BYTES as usize]);
     let report = probe_body(json!({"compression": "gzip"}), &body).await;
     assert_eq!(gist(&report), "body_too_large in transfer");
     let length = read(&report, "http_uncompressed_body_length").expect("a length");
-    assert!(length < 2.0 * EXPANSION_FREE_BYTES as f64, "{length}");
-}
-
-#[tokio::test]
-async fn what_expands_little_may_be_large() {
-    let large: Vec<u8> = (0..EXPANSION_FREE_BYTES / 4 + 1).flat_map(|n| (n as u32).to_le_bytes()).collect();
-    let body = compressed!(GzipEncoder, &large);
-    let report = probe_body(json!({"compression": "gzip"}), &body).await;
-    assert_eq!(gist(&report), "up");
-    assert_eq!(read(&report, "http_uncompressed_body_length"), Some(large.len() as f64));
+    assert!(length < 1.1 * EXPANSION_FREE_BYTES as f64, "{length}");
 }
 
 #[tokio::test]
@@ -211,7 +202,7 @@ async fn an_endless_body_for_a_rule_ends_with_the_memory() {
     let report = ask("http", settings, &url(peer.address()), LONG).await;
     assert_eq!(gist(&report), "body_too_large in transfer");
     let length = read(&report, "http_uncompressed_body_length").expect("a length");
-    assert!(length < 2.0 * KEPT_BYTES_MAX as f64, "{length}");
+    assert!(length < 1.1 * KEPT_BYTES_MAX as f64, "{length}");
     assert_eq!(read(&report, "failed_due_to_regex"), Some(1.0));
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod encrypted;
+mod http2;
 mod misfortunes;
 mod redirects;
 mod requests;
