@@ -15,10 +15,11 @@ use super::PROCESSING;
 use super::body::{AnswerBody, Payload};
 use super::drive::{Drive, Io, Tasks};
 use super::judge;
+use super::proxy::{PROXY, Proxies, Proxy};
 use super::url::Url;
 use super::wire::Wire;
 use crate::failure::{Failure, Reason};
-use crate::net::{Net, Session, Stamped, Stamps, Tls};
+use crate::net::{Family, Net, RESOLVE, Session, Stamped, Stamps, Tls};
 use crate::recorder::Recorder;
 
 /// Largest head of an answer in bytes. Chosen: eight times what common servers send at most.
@@ -28,11 +29,26 @@ pub(super) const BYTES_BEFORE_ANSWER_MAX: u64 = 2 * HEAD_BYTES_MAX as u64;
 /// Window of a stream and of a connection of HTTP/2 (RFC 9113 section 5.2): what a peer may send unread.
 const HTTP2_WINDOW_BYTES: u32 = 256 << 10;
 
+/// Whom a request goes to.
+pub(super) struct Destination<'a> {
+    pub(super) url: &'a Url,
+    /// The address, unless that is the proxy's affair.
+    pub(super) address: Option<IpAddr>,
+    pub(super) tls: &'a Tls,
+    /// What an encrypted peer is verified for.
+    pub(super) name: &'a str,
+    /// Which family of addresses is wanted.
+    pub(super) family: Family,
+    pub(super) proxies: Option<&'a Proxies>,
+}
+
 /// A usable connection.
 pub(super) struct Connection {
     wire: Wire,
     /// What was agreed on, if it is encrypted.
     pub(super) session: Option<Session>,
+    /// The proxy that understands the request, if it goes to one as it is.
+    pub(super) reader: Option<Proxy>,
 }
 
 /// The head of an answer, and the way to its body.
@@ -45,22 +61,54 @@ pub(super) struct Answer {
     pub(super) first_byte: Option<Instant>,
 }
 
-impl Connection {
-    /// Opens a connection; `name` is what an encrypted peer is verified for.
-    pub(super) async fn open(
-        net: &Net,
-        recorder: &mut Recorder,
-        url: &Url,
-        address: IpAddr,
-        tls: &Tls,
-        name: &str,
-    ) -> Result<Self, Failure> {
-        let stream = net.tcp(recorder, SocketAddr::new(address, url.port), None).await?;
-        if !url.tls {
-            return Ok(Self { wire: Wire::Plain(stream), session: None });
+impl Destination<'_> {
+    /// What a proxy is asked to open a tunnel to: the address where it is known, as blackbox_exporter does it.
+    fn authority(&self) -> String {
+        let port = self.url.port;
+        match self.address.or_else(|| self.url.host.parse().ok()) {
+            Some(address) => SocketAddr::new(address, port).to_string(),
+            None => format!("{}:{port}", self.url.host),
         }
-        let (stream, session) = tls.handshake(net, recorder, stream, name).await?;
-        Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session) })
+    }
+}
+
+impl Connection {
+    /// Opens a connection, through a proxy where there is one for it.
+    pub(super) async fn open(net: &Net, recorder: &mut Recorder, to: &Destination<'_>) -> Result<Self, Failure> {
+        let Destination { url, address, .. } = *to;
+        let via = match to.proxies {
+            Some(proxies) => {
+                let proxy = proxies.choose(net, url, address).inspect_err(|_| recorder.enter(PROXY))?;
+                proxy.map(|proxy| (proxies, proxy))
+            }
+            None => None,
+        };
+        let (stream, reader) = match via {
+            Some((proxies, proxy)) => {
+                let mut stream = proxy.connect(net, recorder, to.family).await?;
+                if url.tls {
+                    proxies.tunnel(net, recorder, &proxy, &mut stream, &to.authority()).await?;
+                    (stream, None)
+                } else {
+                    (stream, Some(proxy.into_owned()))
+                }
+            }
+            None => {
+                let address = match address {
+                    Some(address) => address,
+                    None => {
+                        recorder.enter(RESOLVE);
+                        net.address(recorder, &url.host, to.family).await?
+                    }
+                };
+                (net.tcp(recorder, SocketAddr::new(address, url.port), None).await?, None)
+            }
+        };
+        if !url.tls {
+            return Ok(Self { wire: Wire::Plain(stream), session: None, reader });
+        }
+        let (stream, session) = to.tls.handshake(net, recorder, stream, to.name).await?;
+        Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session), reader })
     }
 
     /// Whether HTTP/2 was agreed on (RFC 9113 section 3.2).

@@ -10,7 +10,7 @@ use hyper::body::Body as _;
 
 use super::REDIRECTS;
 use super::body::Payload;
-use super::client::{Answer, Connection};
+use super::client::{Answer, Connection, Destination};
 use super::cookies::Jar;
 use super::headers;
 use super::module::Settings;
@@ -27,7 +27,8 @@ pub(super) struct Journey<'a> {
     pub(super) settings: &'a Settings,
     /// Where it goes now.
     pub(super) url: Cow<'a, Url>,
-    pub(super) address: IpAddr,
+    /// Its address, unless that is the proxy's affair.
+    pub(super) address: Option<IpAddr>,
     /// The name to ask for.
     pub(super) host: Cow<'a, HeaderValue>,
     /// The name to verify.
@@ -100,18 +101,12 @@ impl Journey<'_> {
             }
             // The connection is of no further use.
             drop(answer);
-            self.turn(net, recorder, next, method).await?;
+            self.turn(recorder, next, method);
         }
     }
 
     /// Goes where a redirect leads.
-    async fn turn(
-        &mut self,
-        net: &Net,
-        recorder: &mut Recorder,
-        next: redirect::Next,
-        method: Method,
-    ) -> Result<(), Failure> {
+    fn turn(&mut self, recorder: &mut Recorder, next: redirect::Next, method: Method) {
         let redirect::Next { url, is_relative } = next;
         let scheme = if url.tls { "https" } else { "http" };
         recorder.note(format_args!("redirected to {scheme}://{}:{}{}", url.host, url.port, url.path.path()));
@@ -125,17 +120,24 @@ impl Journey<'_> {
         self.method = method;
         self.url = Cow::Owned(url);
         if !is_same_host {
-            self.address = net.address(recorder, &self.url.host, self.settings.family).await?;
+            self.address = None;
         }
-        Ok(())
     }
 
     /// One request and the head of its answer.
     async fn ask(&self, net: &Net, recorder: &mut Recorder) -> Result<Answer, Failure> {
         let is_first_host = self.url.host.eq_ignore_ascii_case(self.route.first_host);
         let tls = if is_first_host { &self.settings.tls } else { &self.settings.tls_elsewhere };
-        let connection = Connection::open(net, recorder, &self.url, self.address, tls, &self.server_name).await?;
-        let request = self.request(connection.is_http2())?;
+        let destination = Destination {
+            url: &self.url,
+            address: self.address,
+            tls,
+            name: &self.server_name,
+            family: self.settings.family,
+            proxies: self.settings.proxies.as_ref(),
+        };
+        let connection = Connection::open(net, recorder, &destination).await?;
+        let request = self.request(&connection)?;
         self.note(recorder, connection.is_http2());
         let answer = connection.ask(recorder, request).await?;
         recorder.received(format_args!("{:?} {}", answer.head.version, answer.head.status));
@@ -150,13 +152,19 @@ impl Journey<'_> {
         recorder.sent(format_args!("{} {path} {version:?}", self.method));
     }
 
-    fn request(&self, is_http2: bool) -> Result<Request<Payload>, Failure> {
+    fn request(&self, connection: &Connection) -> Result<Request<Payload>, Failure> {
+        let is_http2 = connection.is_http2();
         let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = self.headers(is_http2)?;
         *request.uri_mut() = if is_http2 {
             *request.version_mut() = Version::HTTP_2;
-            absolute(&self.host, self.url.path.clone())?
+            absolute(Scheme::HTTPS, &self.host, self.url.path.clone())?
+        } else if let Some(proxy) = &connection.reader {
+            if let Some(authorization) = proxy.authorization() {
+                request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+            }
+            absolute(Scheme::HTTP, &self.host, self.url.path.clone())?
         } else {
             Uri::from(self.url.path.clone())
         };
@@ -202,11 +210,12 @@ impl Journey<'_> {
     }
 }
 
-/// The URI of an HTTP/2 request, whose authority stands for the Host header (RFC 9113 section 8.3.1).
-fn absolute(host: &HeaderValue, path: PathAndQuery) -> Result<Uri, Failure> {
-    let unusable = || Failure::new(Reason::ConfigUnusable, "the Host header is not one that HTTP/2 can carry");
+/// The URI of a request over HTTP/2, where its authority stands for the Host header (RFC 9113 section 8.3.1), or to a
+/// proxy (RFC 9112 section 3.2.2).
+fn absolute(scheme: Scheme, host: &HeaderValue, path: PathAndQuery) -> Result<Uri, Failure> {
+    let unusable = || Failure::new(Reason::ConfigUnusable, "the Host header is not one that a URL can carry");
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTPS);
+    parts.scheme = Some(scheme);
     parts.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| unusable())?);
     parts.path_and_query = Some(path);
     Uri::from_parts(parts).map_err(|_| unusable())

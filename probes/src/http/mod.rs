@@ -10,11 +10,13 @@ mod conflicts;
 mod cookies;
 mod decode;
 mod drive;
+mod except;
 mod headers;
 mod intake;
 mod journey;
 mod judge;
 mod module;
+mod proxy;
 mod redirect;
 mod settings;
 mod size;
@@ -37,6 +39,7 @@ use self::intake::{Intake, Source};
 use self::journey::{Arrival, Journey, Route};
 use self::module::RequestBody;
 pub(crate) use self::module::Settings;
+use self::proxy::PROXY;
 use self::redirect::REDIRECTS_MAX;
 use self::url::Url;
 use crate::failure::{Failure, Reason};
@@ -94,7 +97,7 @@ impl Probe for Http {
     const NAME: &'static str = "http";
     const ABOUT: &'static str = "Asks a web server for a page: status, version, headers, body, redirects, certificate.";
     const TARGET: &'static str = "a URL (`https://www.example.org/path`) or `host[:port][/path]`, asked unencrypted";
-    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
+    const PHASES: &'static [Phase] = &[RESOLVE, PROXY, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
     const MEASURES: &'static [&'static Measure] = &[
         &STATUS_CODE,
         &CONTENT_LENGTH,
@@ -146,7 +149,11 @@ impl Probe for Http {
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
-        let address = net.choose(recorder, &self.url.host, self.settings.family).await?;
+        let skips_resolving = self.settings.proxies.as_ref().is_some_and(proxy::Proxies::skips_resolving);
+        let address = match skips_resolving {
+            true => None,
+            false => Some(net.choose(recorder, &self.url.host, self.settings.family).await?),
+        };
         let journey = match self.prepare(net, recorder, address) {
             Ok(journey) => journey,
             Err(failure) => {
@@ -172,7 +179,7 @@ impl Http {
         &'a self,
         net: &Net,
         recorder: &mut Recorder,
-        address: std::net::IpAddr,
+        address: Option<std::net::IpAddr>,
     ) -> Result<Journey<'a>, Failure> {
         let settings = &*self.settings;
         settings.check(net)?;

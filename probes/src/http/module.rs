@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::conflicts;
 use super::decode::Compression;
 use super::headers::Headers;
+use super::proxy::Proxies;
 use super::settings::Written;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
@@ -37,6 +38,8 @@ pub(crate) struct Settings {
     pub(super) tls_elsewhere: Tls,
     /// Whether the TLS settings can be at fault, which is then found also for a target without TLS.
     has_tls_material: bool,
+    /// The proxies to ask through.
+    pub(super) proxies: Option<Proxies>,
     /// What makes the module unusable, in words.
     unusable: Option<Cow<'static, str>>,
 }
@@ -60,7 +63,10 @@ impl Settings {
 
     fn of(written: Written) -> Result<Self, String> {
         conflicts::check(&written)?;
-        let unusable = unusable(&written);
+        let (proxies, unusable) = match Proxies::of(&written) {
+            Ok(proxies) => (proxies, unusable(&written)),
+            Err(message) => (None, Some(message.into())),
+        };
         // Words that are not understood here were found unusable above.
         let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
@@ -85,6 +91,7 @@ impl Settings {
             has_tls_material: has_material(&written.tls_config),
             tls: Tls::new(written.tls_config.clone(), alpn),
             tls_elsewhere: Tls::new(elsewhere, alpn),
+            proxies,
             unusable,
             rules: Rules::of(written),
         })
@@ -142,12 +149,10 @@ fn unusable(written: &Written) -> Option<Cow<'static, str>> {
     let basic = written.basic_auth.as_ref();
     let by_reference = basic.is_some_and(|auth| auth.username_ref.is_some() || auth.password_ref.is_some())
         || written.authorization.as_ref().is_some_and(|auth| auth.credentials_ref.is_some());
-    let proxied = written.proxy_url.is_some() || written.proxy_from_environment;
     let causes = [
         (method == "CONNECT", "method CONNECT asks for a tunnel, not for an answer"),
         (by_reference, "the keys that end in _ref need a secret manager, and there is none"),
         (written.enable_http3, "enable_http3: HTTP/3 is not spoken yet"),
-        (proxied, "proxy_url and proxy_from_environment: proxies are not spoken to yet"),
         (written.oauth2.is_some(), "oauth2: token servers are not spoken to yet"),
         (has_cel(written), "fail_if_body_json_matches_cel and its opposite: CEL is not understood yet"),
     ];

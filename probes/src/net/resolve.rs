@@ -108,9 +108,9 @@ impl Net {
         std::str::from_utf8(&number.bytes).ok()?.trim().parse().ok()
     }
 
-    /// The address to talk to on a later leg of a run, in phase [`RESOLVE`]: chosen alike, but the readings stay the first's.
+    /// The address of another peer than the run's first: chosen alike, but the readings stay the first's, and the phase
+    /// is the caller's.
     pub async fn address(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<IpAddr, Failure> {
-        recorder.enter(RESOLVE);
         let address = self.pick(host, family).await?;
         recorder.note(format_args!("{host} is {address}"));
         Ok(address)

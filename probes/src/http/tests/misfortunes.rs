@@ -194,3 +194,25 @@ async fn a_slow_answer_is_an_answer() {
     let report = plain(vec![hear("\r\n\r\n"), trickle(text, Duration::from_millis(1))], LONG).await;
     assert_eq!(gist(&report), "up");
 }
+
+#[tokio::test]
+async fn a_change_of_protocol_that_nobody_asked_for_is_a_wrong_status() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: odd\r\n\r\nodd bytes";
+    let report = plain(vec![hear("\r\n\r\n"), say(switch), hear_nothing_more()], LONG).await;
+    assert_eq!(
+        (gist(&report), read(&report, "http_status_code")),
+        ("status_unexpected in check".to_owned(), Some(101.0))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_counts() {
+    let script = vec![hear("\r\n\r\n"), say(answer("413 Content Too Large", "", "no")), hear_nothing_more()];
+    let peer = Peer::play(script).await;
+    let settings = json!({"preferred_ip_protocol": "ip4", "method": "POST", "body": "x".repeat(4 << 20)});
+    let report = ask("http", settings, &url(peer.address()), LONG).await;
+    assert_eq!(
+        (gist(&report), read(&report, "http_status_code")),
+        ("status_unexpected in check".to_owned(), Some(413.0))
+    );
+}

@@ -5,6 +5,7 @@ mod bodies;
 mod encrypted;
 mod http2;
 mod misfortunes;
+mod proxies;
 mod redirects;
 mod requests;
 mod settings;

@@ -171,8 +171,9 @@ async fn a_missing_password_file_is_found_before_connecting() {
 async fn what_is_not_built_yet_is_said() {
     for settings in [
         json!({"enable_http3": true, "enable_http2": false}),
-        json!({"proxy_url": "http://127.0.0.1:1/"}),
-        json!({"proxy_from_environment": true}),
+        json!({"proxy_url": "socks5://127.0.0.1:1/"}),
+        json!({"proxy_url": "https://u:hunter2@127.0.0.1:1/"}),
+        json!({"proxy_url": "http://u:hunter2@127.0.0.1:x/"}),
         json!({"oauth2": {"client_id": "c", "token_url": "http://127.0.0.1:1/"}}),
         json!({"fail_if_body_json_matches_cel": "body.x"}),
         json!({"basic_auth": {"password_ref": "x"}}),
@@ -183,6 +184,7 @@ async fn what_is_not_built_yet_is_said() {
         let report = probe_peer(settings.clone(), &peer).await;
         assert_eq!(gist(&report), "config_unusable in check", "{settings}");
         assert_eq!(heard(&peer), "");
+        assert!(!report.failure().expect("a failure").message().contains("hunter2"));
         let has_cel = settings.get("fail_if_body_json_matches_cel").is_some();
         assert_eq!(read(&report, "failed_due_to_cel"), has_cel.then_some(0.0));
     }
