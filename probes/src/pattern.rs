@@ -29,7 +29,7 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles a pattern.
     pub fn new(source: &str) -> Result<Self, String> {
-        let invalid = |error: String| format!("invalid regular expression `{source}`: {error}");
+        let invalid = |error: String| format!("invalid regular expression \"{source}\": {error}");
         let Translated { pattern, names, has_no_boundary } = translate(source).map_err(invalid)?;
         let compiled = RegexBuilder::new(&pattern).size_limit(PATTERN_BYTES_MAX).build();
         Ok(Self {
@@ -297,7 +297,7 @@ mod tests {
     fn a_pattern_that_grows_too_large_is_refused() {
         assert!(Pattern::new(".{1000}").is_ok());
         let error = Pattern::new(r"\pL{1000}").expect_err("too large");
-        assert!(error.starts_with(r"invalid regular expression `\pL{1000}`: ") && error.contains("size"), "{error}");
+        assert!(error.starts_with(r#"invalid regular expression "\pL{1000}": "#) && error.contains("size"), "{error}");
     }
 
     /// Pieces of patterns, whole and broken.
