@@ -154,3 +154,28 @@ fn broken(doing: &str, error: &io::Error) -> Failure {
         _ => Failure::io(doing, error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_end_early(bytes in proptest::collection::vec(any::<u8>(), 0..700), length in 0..800_u16) {
+            let framed = [&length.to_be_bytes()[..], &bytes].concat();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            for bytes in [&bytes, &framed] {
+                let read = runtime.block_on(read_frame(&mut &bytes[..]));
+                let expected = bytes.split_first_chunk().and_then(|(length, rest)| {
+                    rest.get(..usize::from(u16::from_be_bytes(*length)))
+                });
+                match expected {
+                    Some(message) => prop_assert_eq!(read.expect("a message"), message),
+                    None => prop_assert_eq!(read.expect_err("too short").reason(), Reason::ClosedEarly),
+                }
+            }
+        }
+    }
+}

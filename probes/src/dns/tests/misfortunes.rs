@@ -107,15 +107,6 @@ async fn too_many_records_are_too_long() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_is_told_apart_by_when() {
-    let report = ask_script(over_tcp(), vec![close()], LONG).await;
-    assert!(["closed_early in request", "connection_reset in request"].contains(&gist(&report).as_str()));
-    let peer = Peer::play(vec![say(*b"\0\x20half"), close()]).await;
-    let report = testkit::ask("dns", over_tcp(), &peer.address().to_string(), LONG).await;
-    assert!(["closed_early in request", "connection_reset in request"].contains(&gist(&report).as_str()));
-}
-
-#[tokio::test]
 async fn a_server_that_hears_the_question_and_closes_has_closed_early() {
     let script = |said: &'static [u8]| vec![testkit::hear("example"), say(said), close()];
     let report = ask_script(over_tcp(), script(b""), LONG).await;
