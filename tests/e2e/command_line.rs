@@ -60,3 +60,19 @@ fn kinds_are_listed() {
         assert!(shown.contains(kind.name), "{} in {shown}", kind.name);
     }
 }
+
+/// The reference in the README is what the program says of itself. `UPDATE_README=1` renews it.
+#[test]
+fn the_readme_has_the_reference_of_kinds() {
+    let done = output(command().args(["kinds", "--output", "markdown"]));
+    let reference = text(&done.stdout);
+    let file = crate::support::project_file("README.md");
+    let readme = std::fs::read_to_string(&file).unwrap();
+    let (before, rest) = readme.split_once("<!-- kinds -->\n").expect("where the reference begins");
+    let (present, after) = rest.split_once("<!-- end of kinds -->").expect("where the reference ends");
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(&file, format!("{before}<!-- kinds -->\n{reference}<!-- end of kinds -->{after}")).unwrap();
+    } else {
+        assert_eq!(present, reference, "run the test with UPDATE_README=1");
+    }
+}
