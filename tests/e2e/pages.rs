@@ -100,3 +100,56 @@ async fn hostile_targets_harm_nobody() {
     }
     assert_eq!(tuermer.get("/-/healthy").await, (200, "Healthy".to_owned()));
 }
+
+#[tokio::test]
+async fn promtool_finds_nothing_to_complain_about() {
+    let Some(promtool) = crate::support::program(&["promtool"]) else { return };
+    let tuermer = Tuermer::start(CONFIG);
+    let page = eventually("the check has run", async || {
+        let (_, page) = tuermer.get("/metrics").await;
+        page.contains("probe_failure_info").then_some(page)
+    })
+    .await;
+    let folder = crate::daemon::folder();
+    let file = folder.path().join("metrics");
+    std::fs::write(&file, page).unwrap();
+    let mut command = std::process::Command::new(promtool);
+    command.args(["check", "metrics"]).stdin(std::fs::File::open(&file).unwrap());
+    let checked = crate::daemon::tuermer::output(&mut command);
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    // blackbox_exporter's own names, which its users rely on, are not as promtool likes them.
+    let ours: Vec<_> = said.lines().filter(|line| !line.contains("blackbox_") && !line.contains("promhttp_")).collect();
+    assert_eq!(ours, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_lack_of_file_descriptors_is_never_a_target_that_is_down() {
+    let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = target.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = target.accept().await {
+            drop(stream);
+        }
+    });
+    let tuermer = Tuermer::start_limited(
+        "modules: { port: { prober: tcp, timeout: 5s, tcp: { preferred_ip_protocol: ip4 } } }",
+        60,
+    );
+    let path = format!("/probe?module=port&target={address}");
+    let mut asked = tokio::task::JoinSet::new();
+    let url = format!("http://{}{path}", tuermer.address);
+    for _ in 0..200 {
+        let url = url.clone();
+        asked.spawn(async move {
+            let Ok(response) = reqwest::get(url).await else { return None };
+            Some((response.status().as_u16(), response.text().await.unwrap_or_default()))
+        });
+    }
+    let answers = asked.join_all().await;
+    let answered: Vec<_> = answers.into_iter().flatten().collect();
+    assert!(!answered.is_empty(), "somebody is answered");
+    for (status, body) in answered {
+        let fine = status == 503 || body.is_empty() || body.contains("probe_success 1");
+        assert!(fine, "{status}: {body}");
+    }
+}

@@ -30,12 +30,22 @@ impl Tuermer {
         Self::start_with(config, &[])
     }
 
+    /// Starts the agent with room for so many open files.
+    pub(crate) fn start_limited(config: &str, files_max: u32) -> Self {
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--nofile={files_max}:{files_max}")).arg(env!("CARGO_BIN_EXE_tuermer"));
+        Self::start_as(limited, config, &[])
+    }
+
     /// Starts the agent with a configuration and flags.
     pub(crate) fn start_with(config: &str, flags: &[&str]) -> Self {
+        Self::start_as(command(), config, flags)
+    }
+
+    fn start_as(mut command: Command, config: &str, flags: &[&str]) -> Self {
         let folder = folder();
         let file = folder.path().join("tuermer.yml");
         fs::write(&file, config).expect("written");
-        let mut command = command();
         command.arg(format!("--config.file={}", file.display())).arg("--web.listen-address=127.0.0.1:0").args(flags);
         let mut daemon = Daemon::start("tuermer", folder, &mut command);
         let address = listening(&mut daemon);

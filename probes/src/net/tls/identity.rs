@@ -50,7 +50,7 @@ pub struct Identity {
 
 impl Identity {
     /// Reads a certificate; `None` if it cannot be read.
-    pub(super) fn of_der(der: &[u8]) -> Option<Self> {
+    pub fn of_der(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let alternative = certificate.subject_alternative_name().ok().flatten();
         let names = || alternative.iter().flat_map(|extension| &extension.value.general_names);
