@@ -178,6 +178,9 @@ impl fmt::Display for Refusal {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use proptest::collection;
+    use proptest::prelude::*;
+
     use super::*;
 
     const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -228,6 +231,15 @@ mod tests {
         assert_eq!(without_header(&with_options), Some((9, &[5; 3][..])));
         assert_eq!(without_header(&[0x41; 19]), None);
         assert_eq!(without_header(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_arrives_is_looked_at_safely(packet in collection::vec(any::<u8>(), 0..100)) {
+            let request = Request::new(V4, 1, 2, 3, 28);
+            let message = without_header(&packet).map_or(&packet[..], |(_, message)| message);
+            prop_assert!(!request.is_answered_by(message) && !request.begins_with(message));
+        }
     }
 
     #[test]

@@ -6,12 +6,17 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::AlgorithmIdentifier;
 
 use crate::net::tls::name::{go_text, hex_into};
 
 /// Longest list of names taken over from a certificate in bytes. Chosen: a hundred names, the most that the large public
 /// authorities put into one certificate, of eighty bytes.
 const NAMES_BYTES_MAX: usize = 8192;
+
+/// Longest serial number and longest object identifier taken over in characters. Chosen: honest serial numbers have at
+/// most twenty bytes (RFC 5280 section 4.1.2.2), of two digits each.
+const NUMBER_BYTES_MAX: usize = 128;
 
 /// Most certificates remembered for a module. Chosen: a module asks few servers, or so many that nothing helps.
 const KNOWN_CERTIFICATES_MAX: usize = 64;
@@ -70,7 +75,7 @@ impl Identity {
             issuer: go_text(certificate.issuer()),
             dns_names: joined(dns_names),
             ip_addresses: joined(ip_addresses),
-            serial: hex(serial),
+            serial: hex(&serial[..serial.len().min(NUMBER_BYTES_MAX / 2)]),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
             key: key(&certificate),
@@ -116,7 +121,7 @@ fn key(certificate: &X509Certificate<'_>) -> String {
         Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
         // The size is counted in whole bytes: P-521 has 66 of them.
         Ok(PublicKey::EC(key)) => format!("ECDSA {}", if key.key_size() == 528 { 521 } else { key.key_size() }),
-        _ => match info.algorithm.algorithm.to_id_string().as_str() {
+        _ => match identifier(&info.algorithm).as_str() {
             "1.3.101.112" => "Ed25519".to_owned(),
             "1.3.101.113" => "Ed448".to_owned(),
             other => other.to_owned(),
@@ -124,9 +129,16 @@ fn key(certificate: &X509Certificate<'_>) -> String {
     }
 }
 
+/// The object identifier, dotted.
+fn identifier(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let mut text = algorithm.algorithm.to_id_string();
+    text.truncate(text.floor_char_boundary(NUMBER_BYTES_MAX));
+    text
+}
+
 /// Names of signature algorithms (RFC 4055, 5758, 8410) in the words of Go.
 fn signature(certificate: &X509Certificate<'_>) -> String {
-    let identifier = certificate.signature_algorithm.algorithm.to_id_string();
+    let identifier = identifier(&certificate.signature_algorithm);
     let name = match identifier.as_str() {
         "1.2.840.113549.1.1.4" => "MD5-RSA",
         "1.2.840.113549.1.1.5" => "SHA1-RSA",
@@ -184,9 +196,40 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
+    use proptest::prelude::*;
+    use proptest::{collection, sample::Index};
     use rcgen::{CertificateParams, KeyPair, SerialNumber};
 
     use super::*;
+
+    proptest! {
+        /// Whatever a peer sends as a certificate: no panic, and nothing longer than it may be.
+        #[test]
+        fn a_hostile_certificate_does_no_harm(
+            changes in collection::vec((any::<Index>(), any::<u8>()), 1..9),
+            length in any::<Index>(),
+            cut in any::<bool>(),
+        ) {
+            let names = ["a.example", "192.0.2.1", "2001:db8::1"];
+            let mut der = TEMPLATE.get_or_init(|| certificate(&[0x0b, 0xff], &names)).to_vec();
+            for (at, byte) in changes {
+                *at.get_mut(&mut der) = byte;
+            }
+            if cut {
+                der.truncate(length.index(der.len()));
+            }
+            if let Some(identity) = Identity::of_der(&der) {
+                let Identity { subject, issuer, dns_names, ip_addresses, serial, .. } = identity;
+                for text in [subject, issuer, dns_names, ip_addresses, serial] {
+                    prop_assert!(text.len() <= NAMES_BYTES_MAX);
+                }
+            }
+        }
+    }
+
+    static TEMPLATE: OnceLock<CertificateDer<'static>> = OnceLock::new();
 
     fn certificate(serial: &[u8], names: &[&str]) -> CertificateDer<'static> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -201,6 +244,11 @@ mod tests {
         assert_eq!(serial(&[0x0b, 0xff, 0x01]), "0bff01");
         assert_eq!(serial(&[0xff, 0x00]), "ff00");
         assert_eq!(serial(&[0]), "");
+    }
+
+    #[test]
+    fn an_endless_serial_number_is_cut() {
+        assert_eq!(Identity::of_der(&certificate(&[7; 5000], &[])).unwrap().serial, "07".repeat(64));
     }
 
     #[test]
