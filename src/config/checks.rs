@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Invalid, KINDS, Measure, Module, Target, net};
+use tuermer_probes::{Invalid, Kind, Measure, Module, Target, net};
 
 use super::fault::Fault;
 use super::fields::{Fields, text_of};
@@ -45,9 +45,8 @@ pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Faul
             return checks;
         }
     };
-    let labels = LabelNames::new();
     for entry in fields.iter() {
-        read_check(entry, modules, &labels, &mut checks, faults);
+        read_check(entry, modules, &mut checks, faults);
     }
     checks
 }
@@ -62,13 +61,7 @@ struct Shared<'m> {
     content: u64,
 }
 
-fn read_check(
-    entry: &Entry<'_>,
-    modules: &Modules,
-    label_names: &LabelNames,
-    checks: &mut Vec<Arc<Check>>,
-    faults: &mut Vec<Fault>,
-) {
+fn read_check(entry: &Entry<'_>, modules: &Modules, checks: &mut Vec<Arc<Check>>, faults: &mut Vec<Fault>) {
     let what = format!("check `{}`", entry.key);
     let fields = match Fields::of(&entry.value, entry.key_place, &what) {
         Ok(fields) => fields,
@@ -80,7 +73,8 @@ fn read_check(
     let module = module_of(&fields, &what, modules).map_err(|fault| faults.push(fault)).ok();
     let named = module.map(|module| module.module.as_ref());
     let (interval, timeout) = times_of(&fields, named, faults);
-    let labels = labels_of(&fields, label_names, faults);
+    let kind = named.and_then(|module| module.module.as_ref()).map(Module::kind);
+    let labels = labels_of(&fields, kind, faults);
     let targets = match fields.required("targets", &what).and_then(|targets| Ok((targets, targets.list()?))) {
         Ok((targets, [])) => return faults.push(Fault::new(targets.key_place, format_args!("{what} has no target"))),
         Ok((_, targets)) => targets,
@@ -209,40 +203,31 @@ fn targets_of<'n, 't>(nodes: &'n [Node<'t>], faults: &mut Vec<Fault>) -> Vec<(&'
     targets
 }
 
-/// Label names that an operator cannot have, because readings have them.
-struct LabelNames(HashSet<&'static str>);
-
-impl LabelNames {
-    fn new() -> Self {
-        let of = |measures: &[&'static Measure]| measures.iter().flat_map(|measure| measure.labels).copied().collect();
-        let all: Vec<Vec<&'static str>> = net::MEASURES
-            .iter()
-            .map(|measures| of(measures))
-            .chain(KINDS.iter().map(|kind| of(kind.measures)))
-            .collect();
-        Self(all.into_iter().flatten().chain(RESERVED_LABELS.iter().copied()).chain([QUANTILE]).collect())
+/// Why an operator cannot have a label of this name.
+fn label_fault(entry: &Entry<'_>, kind: Option<&'static Kind>) -> Option<Fault> {
+    let name = entry.key.as_ref();
+    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let fault = |message: std::fmt::Arguments<'_>| Some(Fault::new(entry.key_place, message));
+    if !name.starts_with(is_start) || !name.chars().all(|c| is_start(c) || c.is_ascii_digit()) {
+        return fault(format_args!("{name:?} is not the name of a label"))
+            .map(|fault| fault.with_help("write letters, digits and _, beginning with a letter"));
     }
-
-    fn fault(&self, entry: &Entry<'_>) -> Option<Fault> {
-        let name = entry.key.as_ref();
-        let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
-        if !name.starts_with(is_start) || !name.chars().all(|c| is_start(c) || c.is_ascii_digit()) {
-            return Some(
-                Fault::new(entry.key_place, format_args!("{name:?} is not the name of a label"))
-                    .with_help("write letters, digits and _, beginning with a letter"),
-            );
-        }
-        if name.starts_with("__") || self.0.contains(name) {
-            let help = "names beginning with __ and the names of tuermer's own labels are taken";
-            return Some(
-                Fault::new(entry.key_place, format_args!("label `{name}` is set by tuermer itself")).with_help(help),
-            );
-        }
-        None
+    if name.starts_with("__") {
+        return fault(format_args!("label `{name}`: names beginning with __ are Prometheus' own"));
     }
+    if RESERVED_LABELS.contains(&name) || name == QUANTILE {
+        return fault(format_args!("label `{name}` is set by tuermer itself"));
+    }
+    let has_it = |measures: &[&'static Measure]| measures.iter().any(|measure| measure.labels.contains(&name));
+    let kind = kind.filter(|kind| has_it(kind.measures) || net::MEASURES.iter().any(|measures| has_it(measures)))?;
+    fault(format_args!("label `{name}` is a label of what {} reads", kind.name))
 }
 
-fn labels_of(fields: &Fields<'_, '_>, names: &LabelNames, faults: &mut Vec<Fault>) -> Arc<[(Arc<str>, Arc<str>)]> {
+fn labels_of(
+    fields: &Fields<'_, '_>,
+    kind: Option<&'static Kind>,
+    faults: &mut Vec<Fault>,
+) -> Arc<[(Arc<str>, Arc<str>)]> {
     let Some(entry) = fields.find("labels") else { return Arc::default() };
     let labels = match Fields::of(&entry.value, entry.key_place, "`labels`") {
         Ok(labels) => labels,
@@ -256,7 +241,7 @@ fn labels_of(fields: &Fields<'_, '_>, names: &LabelNames, faults: &mut Vec<Fault
     }
     let mut read: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(labels.iter().len());
     for label in labels.iter() {
-        if let Some(fault) = names.fault(label) {
+        if let Some(fault) = label_fault(label, kind) {
             faults.push(fault);
             continue;
         }

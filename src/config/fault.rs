@@ -12,6 +12,8 @@ const FAULTS_SHOWN_MAX: usize = 20;
 const ALLOWED_MAX: usize = 60;
 /// Longest message in bytes. Chosen: a paragraph; messages quote the file.
 const MESSAGE_BYTES_MAX: usize = 600;
+/// Longest help in bytes. Chosen: all keys of the largest section.
+const HELP_BYTES_MAX: usize = 2400;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +21,13 @@ pub(super) struct Fault {
     pub(super) place: Place,
     message: String,
     helps: Vec<String>,
+    /// Whether nothing but the value at the place is wrong, so that others can be judged without it.
+    pub(super) is_local: bool,
 }
 
 impl Fault {
     pub(super) fn new(place: Place, message: impl fmt::Display) -> Self {
-        Self { place, message: message.to_string(), helps: Vec::new() }
+        Self { place, message: message.to_string(), helps: Vec::new(), is_local: false }
     }
 
     /// A word that is not one of the allowed.
@@ -58,14 +62,12 @@ impl Fault {
         }
     }
 
-    /// The same without a text that must not be seen.
+    /// The same without a text that must not be seen. Helps list what is allowed, not what was found.
     pub(super) fn without(mut self, secret: &str) -> Self {
         if !secret.is_empty() {
             let escaped = format!("{secret:?}");
             let escaped = &escaped[1..escaped.len() - 1];
-            for text in std::iter::once(&mut self.message).chain(&mut self.helps) {
-                *text = text.replace(escaped, source::MASK).replace(secret, source::MASK);
-            }
+            self.message = self.message.replace(escaped, source::MASK).replace(secret, source::MASK);
         }
         self
     }
@@ -81,17 +83,17 @@ impl Fault {
 
     fn write(&self, out: &mut String, text: &str, origin: &str) {
         let (line, column) = source::line_and_column(text, self.place);
-        let _ = writeln!(out, "error: {}", shown(&self.message));
+        let _ = writeln!(out, "error: {}", shown(&self.message, MESSAGE_BYTES_MAX));
         let _ = writeln!(out, "  --> {origin}:{line}:{column}");
         source::write_excerpt(out, text, self.place);
         for help in &self.helps {
-            let _ = writeln!(out, "  = {}", shown(help));
+            let _ = writeln!(out, "  = {}", shown(help, HELP_BYTES_MAX));
         }
     }
 }
 
-fn shown(message: &str) -> String {
-    tuermer_probes::shown(source::hide_userinfo(message).as_bytes(), MESSAGE_BYTES_MAX)
+fn shown(message: &str, max: usize) -> String {
+    tuermer_probes::shown(source::hide_userinfo(message).as_bytes(), max)
 }
 
 /// Why a configuration cannot be used. Its text says everything: what, where, the line, what is allowed.

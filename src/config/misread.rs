@@ -16,11 +16,13 @@ use super::source::Place;
 pub(super) struct Faults(RefCell<Option<Fault>>);
 
 impl Faults {
-    /// Keeps a fault if it is the first. `secret` is what must not be seen of it.
-    pub(super) fn keep(&self, misread: &Misread, place: Place, secret: &str) {
+    /// Keeps a fault if it is the first. `value` is the scalar that it is about, if it is about one.
+    pub(super) fn keep(&self, misread: &Misread, place: Place, value: Option<&str>, is_secret: bool) {
         let mut first = self.0.borrow_mut();
         if first.is_none() {
-            *first = Some(misread.0.at(place).without(secret));
+            let mut fault = misread.0.at(place);
+            fault.is_local |= value.is_some();
+            *first = Some(fault.without(value.filter(|_| is_secret).unwrap_or_default()));
         }
     }
 
@@ -33,6 +35,17 @@ impl Faults {
 /// A fault without a place; the reader that sees it first knows where it is.
 #[derive(Debug)]
 pub(super) struct Misread(Box<Fault>);
+
+impl Misread {
+    fn local(mut fault: Fault) -> Self {
+        fault.is_local = true;
+        Self(Box::new(fault))
+    }
+
+    fn of_value(message: fmt::Arguments<'_>) -> Self {
+        Self::local(Fault::new(Place::TOP, message))
+    }
+}
 
 impl fmt::Display for Misread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,19 +61,19 @@ impl de::Error for Misread {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {}, found {}", Wanted(expected), Found(found)))
+        Self::of_value(format_args!("expected {}, found {}", Wanted(expected), Found(found)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("expected {}, found {}", Wanted(expected), Found(found)))
+        Self::of_value(format_args!("expected {}, found {}", Wanted(expected), Found(found)))
     }
 
     fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
-        Self(Box::new(Fault::unknown(Place::TOP, "value", found, expected.iter().copied())))
+        Self::local(Fault::unknown(Place::TOP, "value", found, expected.iter().copied()))
     }
 
     fn unknown_field(found: &str, expected: &'static [&'static str]) -> Self {
-        Self(Box::new(Fault::unknown(Place::TOP, "key", found, expected.iter().copied())))
+        Self::local(Fault::unknown(Place::TOP, "key", found, expected.iter().copied()))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -81,6 +94,7 @@ impl fmt::Display for Wanted<'_> {
             "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
                 "a whole number"
             }
+            text if text.starts_with("a nonzero ") => "a whole number above 0",
             "f32" | "f64" => "a number",
             text => text,
         })

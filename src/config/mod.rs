@@ -5,6 +5,7 @@
 
 mod agent;
 mod checks;
+mod dump;
 mod fault;
 mod fields;
 mod hash;
@@ -51,6 +52,19 @@ pub struct Loaded {
     pub text: Arc<str>,
     /// What an operator should know although the file is valid.
     pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// A module as it is written, without secrets. Reads the text again: for people who look, not for every run.
+    pub fn module_text(&self, name: &str) -> Option<String> {
+        let root = yaml::read(&self.text).ok()??;
+        let modules = Fields::of(&root, Place::TOP, "").ok()?.find("modules")?;
+        let modules = Fields::of(&modules.value, Place::TOP, "").ok()?;
+        let module = modules.iter().find(|entry| entry.key == name)?;
+        let mut out = String::new();
+        dump::entry(&mut out, &module.key, &module.value);
+        Some(out)
+    }
 }
 
 /// Reads a file.

@@ -116,10 +116,36 @@ fn read_module(
         match read {
             Ok(read) if is_own => module = Some(read),
             Ok(_) => {}
-            Err(fault) => faults.push(fault),
+            Err(fault) => {
+                faults.push(fault.clone());
+                if let (Some(found), true) = (fields.find(section.name), fault.is_local) {
+                    others(section, &found.value, found.key_place, fault, faults);
+                }
+            }
         }
     }
     (module, timeout)
+}
+
+/// Most faults told of one section. Chosen: enough to correct in one go.
+const FAULTS_MAX: usize = 10;
+
+/// The faults of a section beside the first: it is read again without what was wrong, as long as only values of their own
+/// are. Faults of several values together are not sought, for they might come from what was taken out.
+fn others(kind: &'static Kind, node: &Node<'_>, place: Place, mut fault: Fault, faults: &mut Vec<Fault>) {
+    let mut node = node.clone();
+    for _ in 1..FAULTS_MAX {
+        if !node.prune(fault.place) {
+            return;
+        }
+        match settings(kind, &node, place) {
+            Err(next) if next.is_local => {
+                faults.push(next.clone());
+                fault = next;
+            }
+            _ => return,
+        }
+    }
 }
 
 /// A section that is not there: every key that must be set is missing.

@@ -69,6 +69,32 @@ impl Node<'_> {
     }
 }
 
+impl Node<'_> {
+    /// Takes out what stands at a place; false if nothing does.
+    pub(super) fn prune(&mut self, place: Place) -> bool {
+        match &mut self.value {
+            Value::Scalar(_) => false,
+            Value::List(items) => match items.iter().position(|item| item.place == place) {
+                Some(index) => {
+                    items.remove(index);
+                    true
+                }
+                None => items.iter_mut().any(|item| item.prune(place)),
+            },
+            Value::Map(entries) => {
+                let is_at = |entry: &Entry<'_>| entry.key_place == place || entry.value.place == place;
+                match entries.iter().position(is_at) {
+                    Some(index) => {
+                        entries.remove(index);
+                        true
+                    }
+                    None => entries.iter_mut().any(|entry| entry.value.prune(place)),
+                }
+            }
+        }
+    }
+}
+
 impl Scalar<'_> {
     pub(super) fn is_null(&self) -> bool {
         self.form == Form::Plain && super::scalar::is_null(&self.text)

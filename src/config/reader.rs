@@ -2,9 +2,8 @@
 //!
 //! Knows no key but those of secrets.
 
-use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -32,11 +31,11 @@ impl<'n, 't> Reader<'n, 't> {
     /// Keeps the place of the first fault.
     fn placed<T>(self, result: Result<T, Misread>) -> Result<T, Misread> {
         if let Err(misread) = &result {
-            let secret = match &self.node.value {
-                Value::Scalar(scalar) if self.is_secret => &*scalar.text,
-                _ => "",
+            let value = match &self.node.value {
+                Value::Scalar(scalar) => Some(&*scalar.text),
+                Value::List(_) | Value::Map(_) => None,
             };
-            self.faults.keep(misread, self.place, secret);
+            self.faults.keep(misread, self.place, value, self.is_secret);
         }
         result
     }
@@ -233,11 +232,8 @@ impl<'n> Deserializer<'n> for Reader<'n, '_> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misread> {
-        let named = self.scalar(&visitor).and_then(|scalar| {
-            let name: StrDeserializer<'_, Misread> = scalar.text.as_ref().into_deserializer();
-            visitor.visit_enum(name)
-        });
-        self.placed(named)
+        let scalar = self.placed(self.scalar(&visitor))?;
+        visitor.visit_enum(Key { text: &scalar.text, reader: self })
     }
 
     fn deserialize_ignored_any<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Misread> {
@@ -278,8 +274,8 @@ impl<'n> MapAccess<'n> for Entries<'n, '_> {
         let is_set = |entry: &&Entry<'_>| !(entry.value.is_null() && self.fields.contains(&entry.key.as_ref()));
         let Some(entry) = self.entries.by_ref().find(is_set) else { return Ok(None) };
         self.value = Some(entry);
-        let reader = Reader { node: &entry.value, place: entry.key_place, ..self.reader };
-        reader.placed(seed.deserialize(Key(&entry.key))).map(Some)
+        let reader = Reader { node: &entry.value, place: entry.key_place, is_secret: false, ..self.reader };
+        seed.deserialize(Key { text: &entry.key, reader }).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'n>>(&mut self, seed: S) -> Result<S::Value, Misread> {
@@ -290,14 +286,18 @@ impl<'n> MapAccess<'n> for Entries<'n, '_> {
     }
 }
 
-/// A key as text.
-struct Key<'n>(&'n str);
+/// A key, or the name of a variant. It keeps its faults itself: behind the wall they are text without help.
+#[derive(Clone, Copy)]
+struct Key<'n, 't> {
+    text: &'n str,
+    reader: Reader<'n, 't>,
+}
 
-impl<'de> Deserializer<'de> for Key<'de> {
+impl<'de> Deserializer<'de> for Key<'de, '_> {
     type Error = Misread;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misread> {
-        visitor.visit_borrowed_str(self.0)
+        self.reader.placed(visitor.visit_borrowed_str(self.text))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misread> {
@@ -314,12 +314,41 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Misread> {
-        let name: StrDeserializer<'_, Misread> = self.0.into_deserializer();
-        visitor.visit_enum(name)
+        visitor.visit_enum(self)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> EnumAccess<'de> for Key<'de, '_> {
+    type Error = Misread;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Misread> {
+        Ok((seed.deserialize(self)?, self))
+    }
+}
+
+/// Only variants without content: a name is all there is.
+impl<'de> VariantAccess<'de> for Key<'de, '_> {
+    type Error = Misread;
+
+    fn unit_variant(self) -> Result<(), Misread> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, _: S) -> Result<S::Value, Misread> {
+        Err(de::Error::invalid_type(Unexpected::UnitVariant, &"a value"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Misread> {
+        Err(de::Error::invalid_type(Unexpected::UnitVariant, &visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Misread> {
+        Err(de::Error::invalid_type(Unexpected::UnitVariant, &visitor))
     }
 }

@@ -185,6 +185,69 @@ fn a_loaded_file_keeps_its_text_and_checksum() {
 }
 
 #[test]
+fn a_module_is_shown_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tuermer.yml");
+    std::fs::write(&path, "modules:\n  a: {prober: grpc}\n  b: {prober: grpc, grpc: {password: hunter2}}\n").unwrap();
+    let loaded = load(&path).unwrap();
+    assert_eq!(loaded.module_text("b").unwrap(), "b:\n  prober: grpc\n  grpc:\n    password: <secret>\n");
+    assert_eq!(loaded.module_text("c"), None);
+}
+
+const MODULES: &str =
+    "modules: {ssh: {prober: tcp, timeout: 5s}, dns: {prober: dns, dns: {query_name: example.org}}}\n";
+
+#[test]
+fn a_check_takes_what_it_does_not_say_from_its_module() {
+    let text = format!(
+        "{MODULES}checks:\n  a: {{module: ssh, targets: ['h:22'], labels: {{b: x, a: 1, c: ''}}}}\n  \
+                        b: {{module: dns, targets: [h, g], interval: 4s}}\n  c: {{module: ssh, targets: ['h:1'], timeout: 7s}}\n"
+    );
+    let plan = plan(&text);
+    let times: Vec<_> = plan.checks.iter().map(|check| (check.interval.as_secs(), check.timeout.as_secs())).collect();
+    assert_eq!(times, [(60, 5), (4, 4), (4, 4), (60, 7)]);
+    let labels: Vec<_> = plan.checks[0].labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert_eq!(labels, [("a", "1"), ("b", "x")]);
+    assert!(Arc::ptr_eq(&plan.checks[1].module, &plan.checks[2].module));
+    assert_eq!(plan.checks[2].target.text(), "g");
+}
+
+#[test]
+fn only_what_matters_to_a_check_makes_it_another() {
+    let hashes = |text: &str| {
+        let plan = plan(text);
+        plan.checks.iter().map(|check| (check.identity, check.content)).collect::<Vec<_>>()
+    };
+    let base = format!("{MODULES}checks:\n  a: {{module: ssh, targets: ['h:1', 'h:2'], labels: {{x: y}}}}\n");
+    let [first, second] = hashes(&base)[..] else { panic!("two targets") };
+    assert_ne!(first.0, second.0);
+    let same = base.replace("query_name: example.org", "query_name: other.org").replace("{x: y}", "{\"x\": y}");
+    assert_eq!(hashes(&same), [first, second]);
+    for (from, to) in [("timeout: 5s", "timeout: 6s"), ("{x: y}", "{x: z}"), ("labels:", "interval: 10s, labels:")] {
+        let changed = hashes(&base.replace(from, to));
+        assert_eq!(changed[0].0, first.0, "{to}");
+        assert_ne!(changed[0].1, first.1, "{to}");
+    }
+    let more = hashes(&base.replace("['h:1', ", "['h:0', 'h:1', "));
+    assert_eq!(more[1..], [first, second]);
+}
+
+#[test]
+fn twenty_thousand_targets_are_loaded() {
+    let mut text = format!("{MODULES}checks:\n  many:\n    module: ssh\n    labels: {{site: town}}\n    targets:\n");
+    for number in 0..20_000 {
+        text.push_str(&format!("      - host-{number}.example.org:22\n"));
+    }
+    let plan = plan(&text);
+    assert_eq!(plan.checks.len(), 20_000);
+    assert!(plan.checks.windows(2).all(|pair| Arc::ptr_eq(&pair[0].labels, &pair[1].labels)));
+    let mut identities: Vec<_> = plan.checks.iter().map(|check| check.identity).collect();
+    identities.sort_unstable();
+    identities.dedup();
+    assert_eq!(identities.len(), 20_000);
+}
+
+#[test]
 fn a_prober_of_blackbox_exporter_that_is_missing_is_a_warning() {
     let (plan, warnings) = understand("modules: {g: {prober: grpc, grpc: {tls: true}}}", "x").unwrap();
     assert!(plan.modules["g"].module.is_none());

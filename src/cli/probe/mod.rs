@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tuermer_probes::{BoxProbe, Module, Report, Target, Verdict};
 
-pub use self::text::write_log;
 use super::paint::Style;
 use super::{fail, print};
 use crate::args::{EXIT_BAD, EXIT_GOOD, EXIT_UNKNOWN, ProbeArgs, ProbeOutput, default_config_file};
 use crate::config::{self, TIMEOUT_DEFAULT};
 use crate::exposition::{self, Format};
 use crate::plan::{AgentSettings, NamedModule, Plan, ProbeMetrics};
+use crate::world;
 
 /// What was asked, for the headline.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,6 @@
 //! A report for people: verdict, reason, waterfall of phases, readings, dialogue.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use tuermer_probes::{Lap, NoteKind, Report, Unit, Verdict, shown};
@@ -27,27 +26,6 @@ pub(super) fn render(report: &Report, subject: Subject<'_>, style: Style) -> Str
     readings(&mut out, report, style);
     dialogue(&mut out, report, style);
     out
-}
-
-/// The log of a run for the page of `/probe?debug=true`: notes and the failure, one line each.
-pub fn write_log(report: &Report, out: &mut Vec<u8>) {
-    // Writing to memory does not fail.
-    for (at, kind, text) in report.notes.iter() {
-        let _ = writeln!(out, "{:>10} {} {}", span(at), sign(kind), shown(text.as_bytes(), NOTE_BYTES_MAX));
-    }
-    if report.notes.dropped() > 0 {
-        let _ = writeln!(out, "and {} more", report.notes.dropped());
-    }
-    let at = span(report.duration);
-    match report.failure() {
-        Some(failure) => {
-            let place = place(report);
-            let _ = writeln!(out, "{at:>10} failed{place}: {}: {}", failure.reason(), failure.message());
-        }
-        None => {
-            let _ = writeln!(out, "{at:>10} passed");
-        }
-    }
 }
 
 fn headline(out: &mut String, report: &Report, subject: Subject<'_>, style: Style) {

@@ -144,23 +144,6 @@ async fn colour_is_only_colour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_log_of_a_run_has_one_line_each() {
-    let mut log = Vec::new();
-    write_log(&good().await, &mut log);
-    write_log(&bad().await, &mut log);
-    check(
-        &String::from_utf8(log).expect("text"),
-        &expect![[r#"
-            3.0 ms · www.example.org is 192.0.2.7
-           15.0 ms > GET / HTTP/1.1
-           40.0 ms < HTTP/1.1 200 OK\u{1b}[31m
-           40.0 ms passed
-           40.0 ms failed in connect of mx1.example [192.0.2.25]: connect_refused: 192.0.2.25:25: connection refused
-    "#]],
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn scripts_get_json() {
     check(
         &json::render(&bad().await, SUBJECT),
