@@ -18,6 +18,7 @@ mod source;
 mod suggest;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -52,26 +53,21 @@ pub struct Loaded {
     pub text: Arc<str>,
     /// What an operator should know although the file is valid.
     pub warnings: Vec<String>,
+    module_texts: BTreeMap<Arc<str>, Box<str>>,
 }
 
 impl Loaded {
-    /// A module as it is written, without secrets. Reads the text again: for people who look, not for every run.
-    pub fn module_text(&self, name: &str) -> Option<String> {
-        let root = yaml::read(&self.text).ok()??;
-        let modules = Fields::of(&root, Place::TOP, "").ok()?.find("modules")?;
-        let modules = Fields::of(&modules.value, Place::TOP, "").ok()?;
-        let module = modules.iter().find(|entry| entry.key == name)?;
-        let mut out = String::new();
-        dump::entry(&mut out, &module.key, &module.value);
-        Some(out)
+    /// A module as it is written, without secrets.
+    pub fn module_text(&self, name: &str) -> Option<&str> {
+        self.module_texts.get(name).map(AsRef::as_ref)
     }
 }
 
 /// Reads a file.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let text = read_file(path)?;
-    let (plan, warnings) = understand(&text, &path.display().to_string())?;
-    Ok(Loaded { plan, digest: hash::sha256(&text), text: text.into(), warnings })
+    let Understood { plan, module_texts, warnings } = understand(&text, &path.display().to_string())?;
+    Ok(Loaded { plan, digest: hash::sha256(&text), text: text.into(), warnings, module_texts })
 }
 
 /// The checksum of a file's present content, to see whether a reload would change anything.
@@ -81,7 +77,7 @@ pub fn checksum(path: &Path) -> Result<[u8; 32], ConfigError> {
 
 /// Understands a text. `origin` is what messages call it.
 pub fn parse(text: &str, origin: &str) -> Result<Plan, ConfigError> {
-    understand(text, origin).map(|(plan, _)| plan)
+    understand(text, origin).map(|understood| understood.plan)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
@@ -100,18 +96,24 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-fn understand(text: &str, origin: &str) -> Result<(Plan, Vec<String>), ConfigError> {
+/// What a text means.
+#[derive(Default)]
+struct Understood {
+    plan: Plan,
+    module_texts: BTreeMap<Arc<str>, Box<str>>,
+    warnings: Vec<String>,
+}
+
+fn understand(text: &str, origin: &str) -> Result<Understood, ConfigError> {
     let mut faults = Vec::new();
-    let mut warnings = Vec::new();
-    let plan = read_plan(text, &mut faults, &mut warnings);
-    match plan {
-        Ok(plan) if faults.is_empty() => Ok((plan, warnings)),
+    match read(text, &mut faults) {
+        Ok(understood) if faults.is_empty() => Ok(understood),
         Ok(_) => Err(ConfigError::new(faults, text, origin)),
         Err(fault) => Err(ConfigError::new(vec![fault], text, origin)),
     }
 }
 
-fn read_plan(text: &str, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Result<Plan, Fault> {
+fn read(text: &str, faults: &mut Vec<Fault>) -> Result<Understood, Fault> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(Fault::new(Place::TOP, format_args!("larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
@@ -121,19 +123,22 @@ fn read_plan(text: &str, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) ->
     let fields = Fields::of(&root, root.place, "a configuration")?;
     fields.refuse_others(KEYS.into_iter(), faults);
 
-    let mut plan = Plan::default();
+    let mut understood = Understood::default();
     let modules = match fields.find("modules") {
-        Some(section) => modules::read(section, faults, warnings),
+        Some(section) => modules::read(section, faults, &mut understood.warnings),
         None => Modules::new(),
     };
     for entry in fields.iter() {
-        agent::read(entry, &mut plan.agent, faults);
+        agent::read(entry, &mut understood.plan.agent, faults);
     }
     if let Some(section) = fields.find("checks") {
-        plan.checks = checks::read(section, &modules, faults);
+        understood.plan.checks = checks::read(section, &modules, faults);
     }
-    plan.modules = modules.into_iter().map(|(name, loaded)| (name, loaded.module)).collect();
-    Ok(plan)
+    for (name, loaded) in modules {
+        understood.module_texts.insert(Arc::clone(&name), loaded.text);
+        understood.plan.modules.insert(name, loaded.module);
+    }
+    Ok(understood)
 }
 
 #[cfg(test)]

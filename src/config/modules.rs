@@ -9,6 +9,7 @@ use std::time::Duration;
 use tuermer_probes::settings::Span;
 use tuermer_probes::{KINDS, Kind, Module};
 
+use super::dump;
 use super::fault::Fault;
 use super::fields::Fields;
 use super::hash;
@@ -27,6 +28,8 @@ pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;
 /// A module and what the checks that use it need to know.
 pub(super) struct Loaded {
     pub(super) module: Arc<NamedModule>,
+    /// The module as it is written, without secrets.
+    pub(super) text: Box<str>,
     /// Hash of the module's content.
     pub(super) content: u64,
     /// True for a module that is valid, but that nothing can be asked with.
@@ -53,7 +56,9 @@ pub(super) fn read(section: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut 
         }
         let is_unusable = named.module.is_none() && faults.len() == faults_before;
         let content = hash::of_node(&entry.value);
-        modules.insert(name, Loaded { module: Arc::new(named), content, is_unusable });
+        let mut text = String::new();
+        dump::entry(&mut text, &entry.key, &entry.value);
+        modules.insert(name, Loaded { module: Arc::new(named), text: text.into(), content, is_unusable });
     }
     modules
 }

@@ -249,7 +249,7 @@ fn twenty_thousand_targets_are_loaded() {
 
 #[test]
 fn a_prober_of_blackbox_exporter_that_is_missing_is_a_warning() {
-    let (plan, warnings) = understand("modules: {g: {prober: grpc, grpc: {tls: true}}}", "x").unwrap();
+    let Understood { plan, warnings, .. } = understand("modules: {g: {prober: grpc, grpc: {tls: true}}}", "x").unwrap();
     assert!(plan.modules["g"].module.is_none());
     assert_eq!(warnings, ["module `g`: this version has no prober `grpc`; the module cannot be asked"]);
 }

@@ -118,7 +118,7 @@ impl Question {
         agent.metrics().reported(&report);
         self.log(&report);
         if request::parameter(query, "debug").as_deref() == Some("true") {
-            return plain(StatusCode::OK, self.debug(&report));
+            return plain(StatusCode::OK, self.debug(agent, &report));
         }
         match report.failure() {
             Some(failure) if report.verdict() == Verdict::Unknown => unavailable(failure),
@@ -143,14 +143,14 @@ impl Question {
     }
 
     /// The report for people. The headings are blackbox_exporter's, on which its users cut the text.
-    fn debug(&self, report: &Report) -> Bytes {
+    fn debug(&self, agent: &Agent, report: &Report) -> Bytes {
         let mut page = b"Logs for the probe:\n".to_vec();
         write_log(report, &mut page);
         page.extend_from_slice(b"\n\nMetrics that would have been returned:\n");
         exposition::render_report(report, self.module.kind(), self.shown, Format::Text, &mut page);
         page.extend_from_slice(b"\n\nModule configuration:\n");
-        let (name, kind) = (&self.named.name, self.module.kind().name);
-        page.extend_from_slice(format!("{name}:\n  prober: {kind}\n").as_bytes());
+        // A reload since the run may have taken the module away.
+        page.extend_from_slice(agent.loaded().module_text(&self.named.name).unwrap_or_default().as_bytes());
         page.into()
     }
 }

@@ -16,7 +16,6 @@ use crate::args::{EXIT_BAD, EXIT_GOOD, EXIT_UNKNOWN, ProbeArgs, ProbeOutput, def
 use crate::config::{self, TIMEOUT_DEFAULT};
 use crate::exposition::{self, Format};
 use crate::plan::{AgentSettings, NamedModule, Plan, ProbeMetrics};
-use crate::world;
 
 /// What was asked, for the headline.
 #[derive(Debug, Clone, Copy)]
