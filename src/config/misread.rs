@@ -91,9 +91,10 @@ impl fmt::Display for Wanted<'_> {
             "a sequence" => "a list",
             "a boolean" => "true or false",
             _ if text.starts_with("struct ") => "a map of keys and values",
-            "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => {
-                "a whole number"
-            }
+            "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+            "u8" => "a whole number from 0 to 255",
+            "u16" => "a whole number from 0 to 65535",
+            "u32" | "u64" | "u128" | "usize" => "a whole number of 0 or more",
             text if text.starts_with("a nonzero ") => "a whole number above 0",
             "f32" | "f64" => "a number",
             text => text,

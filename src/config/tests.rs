@@ -107,10 +107,10 @@ fn scalars_are_taken_as_blackbox_exporter_takes_them() {
 fn scalars_of_the_wrong_type_are_refused_where_they_stand() {
     let wrong = |text| sample(text).expect_err(text);
     assert_eq!(wrong("text: a\nyes: \"true\""), "2: expected true or false, found \"true\"");
-    assert_eq!(wrong("count: \"5\""), "1: expected a whole number, found \"5\"");
-    assert_eq!(wrong("count: 70000"), "1: expected a whole number, found 70000");
+    assert_eq!(wrong("count: \"5\""), "1: expected a whole number from 0 to 65535, found \"5\"");
+    assert_eq!(wrong("count: 70000"), "1: expected a whole number from 0 to 65535, found 70000");
     assert_eq!(wrong("list: x"), "1: expected a list, found \"x\"");
-    assert_eq!(wrong("nested:\n  nested:\n    count: x\n"), "3: expected a whole number, found \"x\"");
+    assert_eq!(wrong("nested:\n  nested:\n    count: x\n"), "3: expected a whole number from 0 to 65535, found \"x\"");
     assert_eq!(wrong("nested:\n  nested:\n    colour: x\n"), "3: unknown key `colour`");
     assert_eq!(wrong("text: {a: b}"), "1: expected a string, found a map");
     assert_eq!(wrong("text: !local x"), "tag `!local` has no meaning here");
