@@ -6,18 +6,19 @@
 //! time of arrival is the kernel's, not that of our waking up.
 
 mod filter;
+mod inbox;
 mod packet;
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -25,10 +26,8 @@ use tokio::net::UdpSocket;
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::net::connect::{Source, cannot_bind, family_matches};
-use crate::net::icmp::packet::{IPV4_HEADER_BYTES_MAX, Refusal, Request};
-
-/// Room for what the kernel tells beside a packet: an arrival time, a hop limit, an error with its sender.
-const CONTROL_BYTES: usize = 256;
+use crate::net::icmp::inbox::{Arrival, Inbox, Others};
+use crate::net::icmp::packet::{IPV4_HEADER_BYTES_MAX, Request};
 
 /// Most messages of others that are looked at in one go. Chosen: the runtime has other things to do.
 const MESSAGES_AT_ONCE_MAX: usize = 64;
@@ -240,7 +239,7 @@ impl Echo {
         let Self { socket, asked, .. } = self;
         let failed = |error: io::Error| Failure::io("cannot receive ICMP messages", &error);
         let bytes_max = asked.request.message().len() + IPV4_HEADER_BYTES_MAX + 1;
-        let mut inbox = Inbox { bytes: vec![0; bytes_max], control: vec![0; CONTROL_BYTES], others: Others::None };
+        let mut inbox = Inbox::of(bytes_max);
         // The answer of a near peer is there already: then nobody has to watch the socket.
         if let Some(reply) = asked.take_own(socket.as_fd(), &mut inbox).map_err(failed)?.found()? {
             return Ok(reply);
@@ -356,67 +355,4 @@ impl Taken {
             Self::Refusal(failure) => Err(failure),
         }
     }
-}
-
-/// Where the kernel puts what arrives.
-struct Inbox {
-    bytes: Vec<u8>,
-    control: Vec<u8>,
-    others: Others,
-}
-
-/// What is known of messages that are not for this request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Others {
-    /// There was none yet.
-    None,
-    /// There was one.
-    Seen,
-    /// They are filtered out.
-    Filtered,
-}
-
-/// What the kernel says of what it put there.
-struct Arrival {
-    length: usize,
-    from: Option<IpAddr>,
-    at: Option<SystemTime>,
-    hop_limit: Option<u8>,
-    refusal: Option<Refusal>,
-}
-
-impl Inbox {
-    fn take(&mut self, socket: BorrowedFd<'_>, flags: MsgFlags) -> io::Result<Arrival> {
-        let mut parts = [IoSliceMut::new(&mut self.bytes)];
-        let received = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut self.control), flags)?;
-        let from = received.address.as_ref().and_then(address);
-        let mut arrival = Arrival { length: received.bytes, from, at: None, hop_limit: None, refusal: None };
-        for message in received.cmsgs()? {
-            match message {
-                ControlMessageOwned::ScmTimestampns(at) => {
-                    let seconds = u64::try_from(at.tv_sec()).unwrap_or(0);
-                    let nanos = u32::try_from(at.tv_nsec()).unwrap_or(0);
-                    arrival.at = Some(UNIX_EPOCH + Duration::new(seconds, nanos));
-                }
-                ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
-                    arrival.hop_limit = u8::try_from(hops).ok();
-                }
-                ControlMessageOwned::Ipv4RecvErr(error, from) => {
-                    let from = from.map(|from| IpAddr::from(u32::from_be(from.sin_addr.s_addr).to_be_bytes()));
-                    arrival.refusal = Refusal::of_kernel(&error, from);
-                }
-                ControlMessageOwned::Ipv6RecvErr(error, from) => {
-                    let from = from.map(|from| IpAddr::from(from.sin6_addr.s6_addr));
-                    arrival.refusal = Refusal::of_kernel(&error, from);
-                }
-                _ => {}
-            }
-        }
-        Ok(arrival)
-    }
-}
-
-fn address(storage: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = storage.as_sockaddr_in().map(|address| IpAddr::from(address.ip()));
-    v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::from(address.ip())))
 }

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::net::Ipv4Addr;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::*;
 use crate::testkit::{in_days, net};
@@ -98,7 +99,8 @@ async fn a_filter_passes_the_reply_and_nothing_else() {
             return;
         }
         let Asked { identifier, sequence, .. } = echo.asked;
-        let mut inbox = Inbox { bytes: vec![0; 100], control: vec![0; CONTROL_BYTES], others: Others::Seen };
+        let mut inbox = Inbox::of(100);
+        inbox.others = Others::Seen;
         echo.asked.narrow(echo.socket.as_fd(), &mut inbox).unwrap();
         assert_eq!(inbox.others, Others::Filtered);
         for (identifier, sequence) in [(identifier ^ 1, sequence), (identifier, sequence ^ 1)] {
