@@ -1,14 +1,14 @@
 //! Postfix, asked whether it would take mail.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use tuermer_probes::testkit::Authority;
 
 use crate::daemon::bind::Bind;
-use crate::daemon::folder;
 use crate::daemon::nginx::Pem;
 use crate::daemon::postfix::Postfix;
 use crate::daemon::tuermer::{Metrics, Tuermer};
+use crate::daemon::{eventually, folder};
 
 /// Asks a Postfix for a recipient; `more` are further settings of the module.
 async fn ask(server: SocketAddr, recipient: &str, more: &str) -> Metrics {
@@ -60,6 +60,8 @@ async fn a_server_that_is_down_refuses_the_connection() {
     let Some(postfix) = Postfix::start("", None) else { return };
     let address = postfix.address;
     drop(postfix);
+    // A child of Postfix may hold the port for a moment longer than its parent.
+    eventually("nobody to listen", async || TcpStream::connect(address).is_err().then_some(())).await;
     let metrics = ask(address, "clerk@town.example", "starttls: optional").await;
     assert!(reason(&metrics).contains(r#"phase="connect",reason="connect_refused""#), "{}", reason(&metrics));
 }

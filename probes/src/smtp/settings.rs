@@ -39,7 +39,8 @@ pub(crate) struct SmtpSettings {
     pub require: Require,
     /// Whether the dialogue goes on encrypted: `optional` (if offered, and then it must work), `required` or `never`.
     pub starttls: Starttls,
-    /// How the encrypted channel is built. The certificate is verified for the mail host's name.
+    /// How the encrypted channel is built. The certificate is verified for the mail host's name; most senders take any
+    /// certificate, which `insecure_skip_verify` does too.
     #[serde(deserialize_with = "tls")]
     #[schemars(with = "TlsSettings")]
     pub tls_config: Tls,
