@@ -1,4 +1,16 @@
 //! A report for scripts. The shape is a promise: keys are added, never renamed or removed.
+//!
+//! | key | value |
+//! |---|---|
+//! | `module`, `kind`, `target` | what was asked, as text |
+//! | `verdict` | `up`, `down` or `unknown` |
+//! | `began` | the moment as RFC 3339 has it, in UTC; null for a clock that shows no such moment |
+//! | `duration_seconds`, `timeout_seconds` | numbers |
+//! | `failure` | null, or `reason`, `class`, `message`, and the `phase` and `step` where it failed (null if none) |
+//! | `laps` | list of `step` (null for runs of one leg), `phase`, `start_seconds`, `length_seconds`, `cut` |
+//! | `readings` | list of `name`, `step`, `labels` (a map), `unit`, `value` (null if it is no number) |
+//! | `notes` | list of `at_seconds`, `kind` (`info`, `sent`, `received`), `text` (a peer's may hold any character) |
+//! | `notes_dropped` | how many notes were left out |
 
 use std::time::{Duration, SystemTime};
 
