@@ -18,6 +18,7 @@ mod icmp;
 mod measure;
 pub mod net;
 mod pattern;
+mod pattern_class;
 mod pattern_syntax;
 mod probe;
 mod recorder;
