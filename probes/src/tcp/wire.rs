@@ -9,9 +9,10 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::failure::{Failure, Reason};
-use crate::net::{Net, Tls};
+use crate::net::{Net, Secured, Tls, acknowledge_at_once};
 use crate::recorder::Recorder;
 
 /// Longest line with its end. As in blackbox_exporter (Go's `bufio.MaxScanTokenSize`).
@@ -24,9 +25,24 @@ pub(crate) const RUN_BYTES_MAX: usize = 16 * 1024 * 1024;
 const READ_BYTES: usize = 4096;
 
 /// A stream of bytes in both directions.
-trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Has the system acknowledge what arrives next without delay.
+    fn acknowledge_at_once(&self) {}
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+impl Duplex for TcpStream {
+    fn acknowledge_at_once(&self) {
+        acknowledge_at_once(self);
+    }
+}
+
+impl Duplex for UnixStream {}
+
+impl Duplex for Secured<Box<dyn Duplex>> {
+    fn acknowledge_at_once(&self) {
+        self.get_ref().0.acknowledge_at_once();
+    }
+}
 
 /// One end of a dialogue.
 pub(crate) struct Wire {
@@ -49,7 +65,7 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
+    pub(crate) fn new(stream: impl Duplex + 'static) -> Self {
         Self {
             stream: Box::new(stream),
             buffer: Vec::new(),
@@ -146,7 +162,16 @@ impl Wire {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
-        sent.await.map_err(|error| Failure::io("cannot send", &error))
+        sent.await.map_err(|error| Failure::io("cannot send", &error))?;
+        self.prompt();
+        Ok(())
+    }
+
+    /// Session tickets may be under way, and a peer may hold back what it says until they are acknowledged.
+    fn prompt(&self) {
+        if self.encrypted {
+            self.stream.acknowledge_at_once();
+        }
     }
 
     /// Builds an encrypted channel on the connection and writes down its metrics. What the peer sent before it is
@@ -163,7 +188,9 @@ impl Wire {
         }
         let (stream, session) = tls.handshake(net, recorder, self.stream, name).await?;
         session.read(recorder, true);
-        Ok(Self { received: self.received, encrypted: true, ..Self::new(stream) })
+        let wire = Self { received: self.received, encrypted: true, ..Self::new(stream) };
+        wire.prompt();
+        Ok(wire)
     }
 
     /// Says goodbye where the channel is encrypted (RFC 8446 section 6.1), without waiting for anybody.
@@ -182,6 +209,8 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<R: AsyncRead + Unpin + Send> Duplex for tokio::io::Join<R, tokio::io::Sink> {}
 
     fn wire(bytes: &[u8]) -> Wire {
         Wire::new(tokio::io::join(io::Cursor::new(bytes.to_vec()), tokio::io::sink()))
