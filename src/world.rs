@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tuermer_probes::net::{FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
 
@@ -24,7 +25,7 @@ pub fn net(settings: &AgentSettings) -> Result<Net, String> {
 }
 
 /// What tells one state of a file from another without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Stamp {
     device: u64,
     inode: u64,
@@ -56,13 +57,14 @@ struct Cache {
 impl Files for CachedFiles {
     fn read(&self, path: &Path) -> io::Result<FileContent> {
         let stamp = Stamp::of(&fs::metadata(path)?);
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, content)) = cache.files.get(path)
+        if let Some((known, content)) = self.cache().files.get(path)
             && *known == stamp
         {
             return Ok(content.clone());
         }
+        // Read without the lock: a slow disk delays only who needs this file.
         let bytes = read_bounded(path)?;
+        let mut cache = self.cache();
         cache.versions += 1;
         let content = FileContent { bytes: bytes.into(), version: cache.versions };
         cache.files.insert(path.to_owned(), (stamp, content.clone()));
@@ -70,18 +72,47 @@ impl Files for CachedFiles {
     }
 }
 
+impl CachedFiles {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses what is not a regular file: opening or reading a pipe could block for ever.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("larger than {FILE_BYTES_MAX} bytes")));
     }
     Ok(bytes)
 }
 
+/// What changes when the system's name servers or hosts do.
+pub fn names_stamp() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in ["/etc/resolv.conf", "/etc/hosts"] {
+        fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata)).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let error = CachedFiles::default().read(&path).unwrap_err();
+        assert_eq!(error.to_string(), "not a regular file");
+    }
 
     #[test]
     fn a_file_is_read_again_only_when_it_changed() {
