@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::info;
 use tuermer_probes::net::Net;
-use tuermer_probes::{Report, Verdict};
+use tuermer_probes::{Failure, Outcome, Reason, Recorder, Report, Verdict};
 
 use super::gate::Gate;
 use crate::agent_metrics::{AgentMetrics, Skip};
@@ -56,6 +56,11 @@ impl Run {
         let World { store, metrics, gate, .. } = &*self.world;
         let Some(pass) = gate.enter(self.next).await else {
             metrics.runs_skipped(Skip::Overload, 1);
+            let failure = Failure::new(Reason::AgentOverload, "no room for another run within the interval");
+            let report = Recorder::start(self.entry.check().timeout).finish(Outcome::Fail(failure));
+            metrics.reported(&report);
+            self.log_change(&report);
+            store.record(&self.entry, report);
             return;
         };
         metrics.run_was_late(self.due.elapsed());
