@@ -189,6 +189,8 @@ reasons! {
     AgentNoRoute "agent_no_route" Internal;
     /// The agent has too much to do already.
     AgentOverload "agent_overload" Internal;
+    /// The module asks for something that this version cannot do.
+    AgentUnbuilt "agent_unbuilt" Internal;
     /// A fault in the agent's own code.
     AgentPanic "agent_panic" Internal;
 }

@@ -41,7 +41,7 @@ pub(crate) struct Settings {
     /// The proxies to ask through.
     pub(super) proxies: Option<Proxies>,
     /// What makes the module unusable, in words.
-    unusable: Option<Cow<'static, str>>,
+    unusable: Option<(Reason, Cow<'static, str>)>,
 }
 
 /// What is sent after the head of the request.
@@ -55,8 +55,8 @@ pub(super) enum RequestBody {
 impl Settings {
     /// Whether the module can be used at all: everything that blackbox_exporter finds before it builds the request.
     pub(super) fn check(&self, net: &Net) -> Result<(), Failure> {
-        if let Some(message) = &self.unusable {
-            return Err(Failure::new(Reason::ConfigUnusable, message));
+        if let Some((reason, message)) = &self.unusable {
+            return Err(Failure::new(*reason, message));
         }
         if self.has_tls_material { self.tls.check(net) } else { Ok(()) }
     }
@@ -65,7 +65,7 @@ impl Settings {
         conflicts::check(&written)?;
         let (proxies, unusable) = match Proxies::of(&written) {
             Ok(proxies) => (proxies, unusable(&written)),
-            Err(message) => (None, Some(message.into())),
+            Err(message) => (None, Some((Reason::ConfigUnusable, message.into()))),
         };
         // Words that are not understood here were found unusable above.
         let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
@@ -135,28 +135,32 @@ fn has_material(tls: &TlsSettings) -> bool {
 }
 
 /// What blackbox_exporter takes and cannot be used here, or nowhere.
-fn unusable(written: &Written) -> Option<Cow<'static, str>> {
+fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
     let method = written.method.as_deref().unwrap_or_default();
     if !method.is_empty() && Method::from_bytes(method.as_bytes()).is_err() {
-        return Some(format!("method {method:?} is not a token").into());
+        return Some((Reason::ConfigUnusable, format!("method {method:?} is not a token").into()));
     }
     if let Some(name) = written.compression.as_deref()
         && !Compression::is_known(name)
     {
         // Found after the answer by blackbox_exporter.
-        return Some(format!("compression {name:?} is not known").into());
+        return Some((Reason::ConfigUnusable, format!("compression {name:?} is not known").into()));
     }
     let basic = written.basic_auth.as_ref();
     let by_reference = basic.is_some_and(|auth| auth.username_ref.is_some() || auth.password_ref.is_some())
         || written.authorization.as_ref().is_some_and(|auth| auth.credentials_ref.is_some());
     let causes = [
-        (method == "CONNECT", "method CONNECT asks for a tunnel, not for an answer"),
-        (by_reference, "the keys that end in _ref need a secret manager, and there is none"),
-        (written.enable_http3, "enable_http3: HTTP/3 is not spoken yet"),
-        (written.oauth2.is_some(), "oauth2: token servers are not spoken to yet"),
-        (has_cel(written), "fail_if_body_json_matches_cel and its opposite: CEL is not understood yet"),
+        (method == "CONNECT", Reason::ConfigUnusable, "method CONNECT asks for a tunnel, not for an answer"),
+        (by_reference, Reason::ConfigUnusable, "the keys that end in _ref need a secret manager, and there is none"),
+        (written.enable_http3, Reason::AgentUnbuilt, "enable_http3: HTTP/3 is not spoken yet"),
+        (written.oauth2.is_some(), Reason::AgentUnbuilt, "oauth2: token servers are not spoken to yet"),
+        (
+            has_cel(written),
+            Reason::AgentUnbuilt,
+            "fail_if_body_json_matches_cel and its opposite: CEL is not understood yet",
+        ),
     ];
-    causes.into_iter().find(|(is_so, _)| *is_so).map(|(_, message)| message.into())
+    causes.into_iter().find(|(is_so, ..)| *is_so).map(|(_, reason, message)| (reason, message.into()))
 }
 
 /// The module's own credentials.
