@@ -5,13 +5,14 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tuermer_probes::net::Net;
 
 use crate::agent_metrics::AgentMetrics;
@@ -21,7 +22,7 @@ use crate::plan::Plan;
 use crate::reload::Reloader;
 use crate::schedule::{Gate, Schedule};
 use crate::store::Store;
-use crate::web::Panel;
+use crate::web::{PAGES_MAX, Panel};
 use crate::world;
 
 /// Longest time runs in flight are waited for at the end. Chosen: shorter than service managers wait.
@@ -65,8 +66,15 @@ pub struct Agent {
     store: Arc<Store>,
     /// `None` once the agent stops.
     schedule: Mutex<Option<Schedule>>,
+    /// For probes on demand: apart from that of checks, so that requests cannot keep checks from running.
     gate: Gate,
     metrics: Arc<AgentMetrics>,
+    /// Room for answers that take long to write.
+    pages: Arc<Semaphore>,
+    /// What the world's names were made from.
+    names: AtomicU64,
+    /// Why the file could not be loaded last: told once.
+    rejected: Mutex<Option<String>>,
     reloader: Reloader,
     ready: AtomicBool,
 }
@@ -81,6 +89,7 @@ impl Agent {
     /// Brings a loaded configuration to life: checks start to run on the runtime `checks`.
     pub fn start(options: Options, loaded: Loaded, checks: &Handle) -> Result<Arc<Self>, String> {
         warn(&loaded);
+        let names = world::names_stamp();
         let net = options.net(&loaded.plan)?;
         let prepared = Arc::clone(&net);
         std::thread::spawn(move || prepared.prepare());
@@ -89,7 +98,8 @@ impl Agent {
         let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);
         let schedule = {
             let _entered = checks.enter();
-            Schedule::start(Arc::clone(&store), Arc::clone(&metrics), gate.clone())
+            let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);
+            Schedule::start(Arc::clone(&store), Arc::clone(&metrics), gate)
         };
         schedule.apply(&loaded.plan, Net::clone(&net));
         metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
@@ -101,6 +111,9 @@ impl Agent {
             schedule: Mutex::new(Some(schedule)),
             gate,
             metrics,
+            pages: Arc::new(Semaphore::new(PAGES_MAX)),
+            names: AtomicU64::new(names),
+            rejected: Mutex::default(),
             reloader: Reloader::default(),
             ready: AtomicBool::new(true),
         }))
@@ -109,9 +122,17 @@ impl Agent {
     /// Loads the configuration file again and applies it; a bad file changes nothing.
     pub fn load(&self) -> Result<(), String> {
         match self.try_load() {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Ok(())
+            }
             Err(message) => {
                 self.metrics.config_rejected();
+                let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+                if rejected.as_ref() == Some(&message) {
+                    return Err(message);
+                }
+                *rejected = Some(message.clone());
                 tracing::error!(file = %self.options.config_file.display(), "configuration not loaded, the old one stays:\n{message}");
                 Err(message)
             }
@@ -123,19 +144,43 @@ impl Agent {
         let old = self.loaded.load_full();
         if config::checksum(file).map_err(|error| error.to_string())? == old.digest {
             self.metrics.config_loaded(old.plan.checks.len(), SystemTime::now());
-            return Ok(());
+            return self.renew_names();
         }
         let loaded = config::load(file).map_err(|error| error.to_string())?;
         warn(&loaded);
-        if loaded.plan.agent != old.plan.agent {
-            self.net.store(self.options.net(&loaded.plan)?);
+        let names = world::names_stamp();
+        if loaded.plan.agent != old.plan.agent || self.names.swap(names, Ordering::Relaxed) != names {
+            self.renew_net(&loaded.plan)?;
         }
+        self.gate.resize(loaded.plan.agent.runs_in_flight_max);
         if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
             schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
         }
         self.metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
         tracing::info!(modules = loaded.plan.modules.len(), checks = loaded.plan.checks.len(), "configuration loaded");
         self.loaded.store(Arc::new(loaded));
+        Ok(())
+    }
+
+    /// Reads the system's name servers and hosts again if they changed.
+    pub fn renew_names(&self) -> Result<(), String> {
+        let names = world::names_stamp();
+        if self.names.swap(names, Ordering::Relaxed) == names {
+            return Ok(());
+        }
+        let loaded = self.loaded.load();
+        self.renew_net(&loaded.plan)?;
+        if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
+            schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
+        }
+        tracing::info!("name servers or hosts changed, read again");
+        Ok(())
+    }
+
+    fn renew_net(&self, plan: &Plan) -> Result<(), String> {
+        let net = self.options.net(plan)?;
+        net.prepare();
+        self.net.store(net);
         Ok(())
     }
 
@@ -159,7 +204,7 @@ impl Agent {
         &self.metrics
     }
 
-    /// How many runs may go on at once.
+    /// How many runs on demand may go on at once.
     pub const fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -167,6 +212,11 @@ impl Agent {
     /// Reloading, one at a time.
     pub const fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Room for answers that take long to write.
+    pub(crate) const fn pages(&self) -> &Arc<Semaphore> {
+        &self.pages
     }
 
     /// Seconds taken off the scrape timeout.

@@ -17,6 +17,9 @@ pub const EXIT_BAD: u8 = 1;
 /// Exit code of `probe` where nothing is known about the service: it could not be asked.
 pub const EXIT_UNKNOWN: u8 = 2;
 
+/// Where the demo's page is, unless that address is taken.
+pub const DEMO_ADDRESS: &str = "127.0.0.1:9115";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success; `probe`: the service works
@@ -76,11 +79,11 @@ pub struct AgentArgs {
     )]
     pub timeout_offset: f64,
 
-    /// How many results of `/probe` are kept for the page
+    /// How many results of `/probe` are kept (accepted, not built yet)
     #[arg(long = "history.limit", value_name = "NUMBER", default_value_t = 100)]
     pub history_limit: u32,
 
-    /// Level of the log of each probe: debug, info, warn or error
+    /// Level of the log of each probe (accepted, not built yet)
     #[arg(long = "log.prober", value_name = "LEVEL", default_value = "info")]
     pub log_prober: String,
 
@@ -197,7 +200,7 @@ pub struct ProbeArgs {
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct DemoArgs {
     /// Address of the page
-    #[arg(long = "at", value_name = "ADDRESS", default_value = "127.0.0.1:9115", global = true)]
+    #[arg(long = "at", value_name = "ADDRESS", default_value = DEMO_ADDRESS, global = true)]
     pub at: String,
     /// What to do to a town that runs already
     #[command(subcommand)]

@@ -38,7 +38,7 @@ fn watch(args: &AgentArgs) -> Result<(), String> {
     let listeners = listeners?;
     let interval = Duration::from_secs(args.auto_reload_interval.into());
     let watch = (args.auto_reload && !interval.is_zero()).then_some(interval);
-    run::run(Setup { options, listeners, watch })
+    run::run(Setup { options, listeners, watch, hangup_ends: false })
 }
 
 /// Plays the town, or changes one that plays already.
@@ -46,18 +46,22 @@ fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
     let runtime = run::runtime("town")?;
     if let Some(change) = town.change {
         let told = runtime.block_on(demo::change(&town.at, &change))?;
-        println!("{told}");
-        return Ok(());
+        return writeln!(std::io::stdout(), "{told}").map_err(|error| error.to_string());
     }
     start_log(args);
     let folder = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
     let demo = runtime.block_on(demo::Demo::start(folder.path())).map_err(|error| format!("cannot play: {error}"))?;
-    let listener = Listener::bind(&town.at).or_else(|_| Listener::bind("127.0.0.1:0"))?;
-    demo.introduce(&listener.address());
+    let listener = match Listener::bind(&town.at) {
+        Err(_) if town.at == args::DEMO_ADDRESS => Listener::bind("127.0.0.1:0")?,
+        bound => bound?,
+    };
+    let introduction = demo.introduction(&listener.address());
+    writeln!(std::io::stdout(), "{introduction}").map_err(|error| error.to_string())?;
     let mut options = Options::new(demo.config_file().to_owned());
     options.world = Some(demo.world());
     options.panel = Some(Box::new(demo.panel()));
-    run::run(Setup { options, listeners: vec![listener], watch: Some(Duration::from_secs(30)) })
+    let watch = Some(Duration::from_secs(30));
+    run::run(Setup { options, listeners: vec![listener], watch, hangup_ends: true })
 }
 
 /// The agent's own log, on the standard error.

@@ -12,6 +12,9 @@ use crate::agent::Agent;
 /// Quiet time after a change before the file is read: an editor may still be writing. Chosen.
 const SETTLE: Duration = Duration::from_millis(250);
 
+/// How often the system's name servers and hosts are looked at. Chosen: as often as Go programs do.
+const NAMES_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Lets one reload happen at a time.
 #[derive(Debug, Default)]
 pub struct Reloader(Mutex<()>);
@@ -46,6 +49,18 @@ pub async fn watch(agent: Arc<Agent>, interval: Duration) {
         }
         // What went wrong is logged and shown by the metric; the old configuration stays.
         let _ = agent.reloader().reload(&agent).await;
+    }
+}
+
+/// Reads the system's name servers and hosts again whenever they change.
+pub async fn watch_names(agent: Arc<Agent>) {
+    loop {
+        tokio::time::sleep(NAMES_INTERVAL).await;
+        let agent = Arc::clone(&agent);
+        let renewed = tokio::task::spawn_blocking(move || agent.renew_names()).await;
+        if let Ok(Err(message)) = renewed {
+            tracing::warn!("{message}");
+        }
     }
 }
 

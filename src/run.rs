@@ -1,16 +1,18 @@
 //! Running the agent: runtimes, listeners, signals, an orderly end.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::agent::{Agent, Options};
 use crate::config;
 use crate::reload;
 use crate::web::{self, Listener};
+
+/// Longest time threads are waited for at the end. Chosen: nothing they do then matters any more.
+const END_GRACE: Duration = Duration::from_millis(500);
 
 /// How the agent is run.
 pub struct Setup {
@@ -20,6 +22,8 @@ pub struct Setup {
     pub listeners: Vec<Listener>,
     /// How often the configuration file is looked at, if it is.
     pub watch: Option<Duration>,
+    /// Whether SIGHUP ends the agent, as for a program of a terminal, instead of loading the configuration again.
+    pub hangup_ends: bool,
 }
 
 /// A runtime with as many threads as the process has processors.
@@ -33,8 +37,13 @@ pub fn runtime(name: &str) -> Result<Runtime, String> {
 /// Runs the agent until a signal ends it. Checks run on one runtime and the web on another, so that neither delays the other.
 pub fn run(setup: Setup) -> Result<(), String> {
     raise_file_limit();
-    let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
     let (checks, web) = (runtime("check")?, runtime("web")?);
+    // Before anything that takes long: a signal that nobody waits for would end the process.
+    let signals = {
+        let _entered = web.enter();
+        Signals::listen()?
+    };
+    let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
     let agent = Agent::start(setup.options, loaded, checks.handle())?;
     for listener in &setup.listeners {
         tracing::info!(address = %listener.address(), "listening");
@@ -42,38 +51,56 @@ pub fn run(setup: Setup) -> Result<(), String> {
     if let Some(interval) = setup.watch {
         web.spawn(reload::watch(Arc::clone(&agent), interval));
     }
-    web.block_on(async {
+    web.spawn(reload::watch_names(Arc::clone(&agent)));
+    let ended = web.block_on(async {
         tokio::select! {
-            () = web::serve(Arc::clone(&agent), setup.listeners) => Ok(()),
-            stopped = signals(&agent) => stopped,
+            () = web::serve(Arc::clone(&agent), setup.listeners) => Err("no listener is left".to_owned()),
+            () = signals.until_end(&agent, setup.hangup_ends) => Ok(()),
         }
-    })
+    });
+    // Not at the mercy of a file or a lookup that hangs.
+    web.shutdown_timeout(END_GRACE);
+    checks.shutdown_timeout(END_GRACE);
+    ended
 }
 
-/// Handles signals until one of them ends the agent: SIGHUP reloads; SIGTERM and SIGINT end.
-async fn signals(agent: &Arc<Agent>) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut reload, mut end, mut interrupt) =
-        (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    loop {
-        tokio::select! {
-            _ = reload.recv() => {
-                let agent = Arc::clone(agent);
-                // Apart, so that a storm of signals is taken in while one reload runs; the kernel and this stream merge them.
-                tokio::spawn(async move { drop(agent.reloader().reload(&agent).await) });
+/// The signals the agent listens to.
+struct Signals {
+    hangup: Signal,
+    end: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        let (hangup, end) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
+        Ok(Self { hangup, end, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Handles signals until one of them ends the agent: SIGHUP reloads; SIGTERM and SIGINT end, a second one at once.
+    async fn until_end(mut self, agent: &Arc<Agent>, hangup_ends: bool) {
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => {
+                    if hangup_ends {
+                        break;
+                    }
+                    let agent = Arc::clone(agent);
+                    // Apart, so that a storm of signals is taken in while one reload runs; the stream merges them.
+                    tokio::spawn(async move { drop(agent.reloader().reload(&agent).await) });
+                }
+                _ = self.end.recv() => break,
+                _ = self.interrupt.recv() => break,
             }
-            _ = end.recv() => break,
-            _ = interrupt.recv() => break,
+        }
+        tracing::info!("stopping");
+        tokio::select! {
+            () = agent.stop() => {}
+            _ = self.end.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
-    tracing::info!("stopping");
-    let again = async { tokio::join!(end.recv(), interrupt.recv()) };
-    first(agent.stop(), again).await;
-    Ok(())
-}
-
-async fn first(one: impl Future, other: impl Future) {
-    tokio::select! { _ = one => {}, _ = other => {} }
 }
 
 /// Lets the process open as many files as the system allows it: each probe needs one or two.

@@ -31,6 +31,7 @@ pub struct Demo {
     received: Arc<AtomicU64>,
     config_file: PathBuf,
     home: SocketAddr,
+    mail: SocketAddr,
 }
 
 impl Demo {
@@ -46,7 +47,7 @@ impl Demo {
         };
         let config_file = folder.join("tuermer.yml");
         std::fs::write(&config_file, config.text())?;
-        Ok(Self { town, received, config_file, home: config.home })
+        Ok(Self { town, received, config_file, home: config.home, mail: config.mail })
     }
 
     /// The configuration the town is watched with.
@@ -54,10 +55,10 @@ impl Demo {
         &self.config_file
     }
 
-    /// Tells on the standard output where to look and what to try.
-    pub fn introduce(&self, page: &SocketAddr) {
+    /// Where to look and what to try.
+    pub fn introduction(&self, page: &SocketAddr) -> String {
         let file = self.config_file.display();
-        println!(
+        format!(
             "A small town is up: home page, mail server, name server, service desk, gateway.
 
   page      http://{page}/
@@ -71,10 +72,13 @@ Break something and watch, on the page or from another terminal:
   tuermer demo --at {page} break names
   tuermer probe page http://www.{domain}:{home}/ --config.file {file}
 
+The mail server really receives: swaks --server {mail} --to clerk@{domain}
+
 Ctrl-C ends it.",
             domain = parts::DOMAIN,
             home = self.home.port(),
-        );
+            mail = self.mail,
+        )
     }
 
     /// The part of the page from which the town is broken and mended.

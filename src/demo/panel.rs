@@ -48,10 +48,7 @@ impl Panel for TownPanel {
             html.push_str("</div>\n");
         }
         let received = self.received.load(Ordering::Relaxed);
-        let _ = writeln!(
-            html,
-            "<p class=\"faint\">Mails received: {received}. Try it: swaks, or any mail program.</p></div>"
-        );
+        let _ = writeln!(html, "<p class=\"faint\">Mails received: {received}</p></div>");
         html
     }
 

@@ -108,7 +108,7 @@ pub(super) async fn desk(town: &Town) -> io::Result<SocketAddr> {
         while let Some(line) = guest.hear().await? {
             guest.while_silent().await?;
             let answer = match guest.fault() {
-                Some(Fault::Wrong) => "FAULT database is gone\r\n",
+                Some(Fault::Wrong) => return guest.say("FAULT database is gone\r\n").await,
                 _ if line == "PING" => "PONG\r\n",
                 _ => "FAULT unknown request\r\n",
             };

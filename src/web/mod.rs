@@ -13,18 +13,25 @@ mod server;
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use server::Listener;
 
 use crate::agent::Agent;
 use crate::exposition::Format;
+
+/// Most answers that take long to write, being written or read at once. Chosen: a few Prometheus and a few people.
+pub(crate) const PAGES_MAX: usize = 16;
+/// Longest wait for room. Chosen: Prometheus' usual timeout.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The body of an answer.
 type Body = Full<Bytes>;
@@ -71,9 +78,33 @@ async fn written<F>(agent: &Arc<Agent>, write: F) -> Response<Body>
 where
     F: FnOnce(&Arc<Agent>) -> Response<Body> + Send + 'static,
 {
+    let room = tokio::time::timeout(ROOM_TIME_MAX, Arc::clone(agent.pages()).acquire_owned()).await;
+    let Ok(Ok(room)) = room else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many answers are being written or read.\n");
+    };
     let agent = Arc::clone(agent);
     let answer = tokio::task::spawn_blocking(move || write(&agent)).await;
-    answer.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written.\n"))
+    match answer {
+        // The room is free again when the answer is sent or given up.
+        Ok(answer) => {
+            let (head, body) = answer.into_parts();
+            let Ok(body) = body.collect().await.map(Collected::to_bytes);
+            Response::from_parts(head, Full::new(Bytes::from_owner(Held { body, _room: room })))
+        }
+        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written.\n"),
+    }
+}
+
+/// A body that takes up room until it is gone.
+struct Held {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 fn metrics(agent: &Agent, headers: &HeaderMap) -> Response<Body> {

@@ -9,7 +9,7 @@ use hyper::header::{HeaderName, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
-use tuermer_probes::{Failure, Invalid, Module, NoteKind, Reason, Report, Target, Verdict};
+use tuermer_probes::{Failure, Invalid, Module, NoteKind, Outcome, Reason, Recorder, Report, Target, Verdict};
 
 use crate::agent::Agent;
 use crate::exposition::{self, Format};
@@ -90,7 +90,8 @@ fn timeout(module: Option<Duration>, scrape: f64, offset: f64) -> Duration {
     let module = module.filter(|module| !module.is_zero());
     let scrape = if scrape == 0.0 { SCRAPE_TIMEOUT_DEFAULT } else { scrape };
     let left = Duration::try_from_secs_f64(scrape - offset).ok();
-    let left = if scrape.is_infinite() && scrape > 0.0 { Some(TIMEOUT_MAX) } else { left };
+    // Longer than any duration is as long as allowed.
+    let left = if left.is_none() && scrape > 0.0 && scrape > offset { Some(TIMEOUT_MAX) } else { left };
     let timeout = match (module, left.filter(|left| !left.is_zero())) {
         (Some(module), Some(left)) => module.min(left),
         (Some(module), None) => module,
@@ -105,7 +106,7 @@ impl Question {
         let report = match self.module.bind(&self.target) {
             Ok(probe) => {
                 let Some(pass) = agent.gate().enter(Instant::now()).await else {
-                    return unavailable(&Failure::new(Reason::AgentOverload, "too many runs at once"));
+                    return crowded(agent, self.timeout);
                 };
                 let _running = agent.metrics().run_began();
                 let report = probe.run(&agent.net(), self.timeout).await;
@@ -170,6 +171,14 @@ fn write_log(report: &Report, page: &mut Vec<u8>) {
     page.extend_from_slice(format!("{:.6}s {end}\n", report.duration.as_secs_f64()).as_bytes());
 }
 
+/// There is no room for another run.
+fn crowded(agent: &Agent, timeout: Duration) -> Response<Body> {
+    let words = if agent.is_ready() { "too many runs at once" } else { "the agent is stopping" };
+    let failure = Failure::new(Reason::AgentOverload, words);
+    agent.metrics().reported(&Recorder::start(timeout).finish(Outcome::Fail(failure.clone())));
+    unavailable(&failure)
+}
+
 /// The agent cannot ask now: no statement about the target.
 fn unavailable(failure: &Failure) -> Response<Body> {
     let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, format!("The agent cannot probe: {failure}\n"));
@@ -200,6 +209,7 @@ mod tests {
             (Some(3.0), -1.0, 0.5, 3.0),
             (None, 0.4, 0.5, 0.0),
             (None, f64::INFINITY, 0.5, 3600.0),
+            (None, 1e300, 0.5, 3600.0),
             (None, f64::NEG_INFINITY, 0.5, 0.0),
         ] {
             assert!((of(module, scrape, offset) - effective).abs() < 1e-9, "{module:?} {scrape} {offset}");

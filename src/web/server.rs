@@ -18,10 +18,10 @@ use tokio::sync::Semaphore;
 use crate::web::Body;
 use crate::web::patience::Patient;
 
-/// Most connections at once. Chosen: every Prometheus of a large town, browsers, and room.
-const CONNECTIONS_MAX: usize = 1024;
+/// Most connections at once. Chosen: a thousand Prometheus, and room beside idle ones until their time is over.
+const CONNECTIONS_MAX: usize = 8192;
 /// Longest time from a connection, or the end of a request, to a complete request head. Also ends idle connections.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(65);
+const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
 /// Largest request head in bytes. Chosen: a long `/probe` target, four times over.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields of a request. Chosen: what browsers behind proxies send, twice over.
