@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_filled_in_and_hidden() {
-        let path = std::env::current_dir().expect("a directory").join("src/tcp/template.rs");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tcp/template.rs");
         let text = format!("PASS ${{file:{}}}\r", path.display());
         let template = Template::literal(text.as_bytes()).expect("a template");
         let mut veil = Veil::default();

@@ -78,7 +78,7 @@ async fn u1_a_socket_is_there_or_is_not() {
 
 #[tokio::test]
 async fn a_file_that_is_no_socket_refuses() {
-    let path = std::env::current_dir().expect("a directory").join("Cargo.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     assert_eq!(gist(&ask(LONG, json!({}), &path).await), "connect_refused in connect");
 }
 
