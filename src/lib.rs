@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod exposition;
+pub mod log;
 pub mod plan;
 pub mod reload;
 pub mod run;

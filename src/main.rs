@@ -1,12 +1,13 @@
 //! The agent's binary: reads the command line and hands over.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tracing::Level;
 use tuermer::agent::Options;
 use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogFormat, LogLevel, Stop};
+use tuermer::log::Logfmt;
 use tuermer::run::{self, Setup};
 use tuermer::web::Listener;
 use tuermer::{cli, demo};
@@ -72,10 +73,9 @@ fn start_log(args: &AgentArgs) {
         LogLevel::Warn => Level::WARN,
         LogLevel::Error => Level::ERROR,
     };
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
     match args.log_format {
-        LogFormat::Logfmt => log.with_ansi(colour).init(),
+        LogFormat::Logfmt => log.event_format(Logfmt).init(),
         LogFormat::Json => log.json().init(),
     }
 }
