@@ -56,7 +56,8 @@ fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
         Err(_) if town.at == args::DEMO_ADDRESS => Listener::bind("127.0.0.1:0")?,
         bound => bound?,
     };
-    let introduction = demo.introduction(&listener.address());
+    let program = std::env::args().next().unwrap_or_else(|| "tuermer".to_owned());
+    let introduction = demo.introduction(&listener.address(), &program);
     writeln!(std::io::stdout(), "{introduction}").map_err(|error| error.to_string())?;
     let mut options = Options::new(demo.config_file().to_owned());
     options.world = Some(demo.world());

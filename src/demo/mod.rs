@@ -55,8 +55,8 @@ impl Demo {
         &self.config_file
     }
 
-    /// Where to look and what to try.
-    pub fn introduction(&self, page: &SocketAddr) -> String {
+    /// Where to look and what to try; `program` is how this program was called.
+    pub fn introduction(&self, page: &SocketAddr, program: &str) -> String {
         let file = self.config_file.display();
         format!(
             "A small town is up: home page, mail server, name server, service desk, gateway.
@@ -67,10 +67,10 @@ impl Demo {
 
 Break something and watch, on the page or from another terminal:
 
-  tuermer demo --at {page} break mail greylists
-  tuermer demo --at {page} mend mail
-  tuermer demo --at {page} break names
-  tuermer probe page http://www.{domain}:{home}/ --config.file {file}
+  {program} demo --at {page} break mail greylists
+  {program} demo --at {page} mend mail
+  {program} demo --at {page} break names
+  {program} probe page http://www.{domain}:{home}/ --config.file {file}
 
 The mail server really receives: swaks --server {mail} --to clerk@{domain}
 
