@@ -4,24 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Invalid, Kind, Measure, Module, Target, net};
+use tuermer_probes::{Invalid, Module, Target};
 
 use super::fault::Fault;
 use super::fields::{Fields, text_of};
 use super::hash::{self, Hash};
+use super::labels;
 use super::modules::{Loaded, Modules};
 use super::node::{Entry, Node};
-use crate::exposition::RESERVED_LABELS;
 use crate::plan::{Check, NamedModule};
 
 /// Longest name of a check in bytes. Chosen: a line on a page.
 pub const NAME_BYTES_MAX: usize = 200;
 /// Longest target in bytes. Chosen: the longest URL that servers take.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
-/// Longest value of a label in bytes. Chosen: a sentence.
-pub const LABEL_BYTES_MAX: usize = 1024;
-/// Most labels of a check. Chosen: half of what Prometheus suggests as a limit for a scrape.
-pub const LABELS_MAX: usize = 32;
 /// Shortest interval. Chosen: below it a check is a load test.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Longest interval. Chosen: a month.
@@ -31,9 +27,7 @@ pub const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 /// Timeout of a check where neither it nor its module says anything.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-const KEYS: [&str; 5] = ["module", "targets", "interval", "timeout", "labels"];
-/// A label that the text format sets for summaries.
-const QUANTILE: &str = "quantile";
+const KEYS: [&str; 6] = ["module", "targets", "interval", "timeout", "labels", labels::FATE];
 
 /// Reads the section. Every check and every target at fault is named.
 pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Fault>) -> Vec<Arc<Check>> {
@@ -74,7 +68,7 @@ fn read_check(entry: &Entry<'_>, modules: &Modules, checks: &mut Vec<Arc<Check>>
     let named = module.map(|module| module.module.as_ref());
     let (interval, timeout) = times_of(&fields, named, faults);
     let kind = named.and_then(|module| module.module.as_ref()).map(Module::kind);
-    let labels = labels_of(&fields, kind, faults);
+    let labels = labels::read(&fields, kind, faults);
     let targets = match fields.required("targets", &what).and_then(|targets| Ok((targets, targets.list()?))) {
         Ok((targets, [])) => return faults.push(Fault::new(targets.key_place, format_args!("{what} has no target"))),
         Ok((_, targets)) => targets,
@@ -201,61 +195,4 @@ fn targets_of<'n, 't>(nodes: &'n [Node<'t>], faults: &mut Vec<Fault>) -> Vec<(&'
         faults.push(Fault::new(node.place, why));
     }
     targets
-}
-
-/// Why an operator cannot have a label of this name.
-fn label_fault(entry: &Entry<'_>, kind: Option<&'static Kind>) -> Option<Fault> {
-    let name = entry.key.as_ref();
-    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
-    let fault = |message: std::fmt::Arguments<'_>| Some(Fault::new(entry.key_place, message));
-    if !name.starts_with(is_start) || !name.chars().all(|c| is_start(c) || c.is_ascii_digit()) {
-        return fault(format_args!("{name:?} is not the name of a label"))
-            .map(|fault| fault.with_help("write letters, digits and _, beginning with a letter"));
-    }
-    if name.starts_with("__") {
-        return fault(format_args!("label `{name}`: names beginning with __ are Prometheus' own"));
-    }
-    if RESERVED_LABELS.contains(&name) || name == QUANTILE {
-        return fault(format_args!("label `{name}` is set by tuermer itself"));
-    }
-    let has_it = |measures: &[&'static Measure]| measures.iter().any(|measure| measure.labels.contains(&name));
-    let kind = kind.filter(|kind| has_it(kind.measures) || net::MEASURES.iter().any(|measures| has_it(measures)))?;
-    fault(format_args!("label `{name}` is a label of what {} reads", kind.name))
-}
-
-fn labels_of(
-    fields: &Fields<'_, '_>,
-    kind: Option<&'static Kind>,
-    faults: &mut Vec<Fault>,
-) -> Arc<[(Arc<str>, Arc<str>)]> {
-    let Some(entry) = fields.find("labels") else { return Arc::default() };
-    let labels = match Fields::of(&entry.value, entry.key_place, "`labels`") {
-        Ok(labels) => labels,
-        Err(fault) => {
-            faults.push(fault);
-            return Arc::default();
-        }
-    };
-    if labels.iter().len() > LABELS_MAX {
-        faults.push(Fault::new(entry.key_place, format_args!("more than {LABELS_MAX} labels")));
-    }
-    let mut read: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(labels.iter().len());
-    for label in labels.iter() {
-        if let Some(fault) = label_fault(label, kind) {
-            faults.push(fault);
-            continue;
-        }
-        match label.text() {
-            Ok(value) if value.len() > LABEL_BYTES_MAX => {
-                let message = format_args!("the value of a label is at most {LABEL_BYTES_MAX} bytes long");
-                faults.push(Fault::new(label.place(), message));
-            }
-            // Prometheus takes an empty label for no label.
-            Ok("") => {}
-            Ok(value) => read.push((label.key.as_ref().into(), value.into())),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    read.sort_unstable();
-    read.into()
 }

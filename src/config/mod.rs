@@ -9,6 +9,7 @@ mod dump;
 mod fault;
 mod fields;
 mod hash;
+mod labels;
 mod misread;
 mod modules;
 mod node;
@@ -24,13 +25,11 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use checks::{
-    INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, LABEL_BYTES_MAX, LABELS_MAX, NAME_BYTES_MAX, TARGET_BYTES_MAX,
-    TIMEOUT_DEFAULT,
-};
+pub use checks::{INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, NAME_BYTES_MAX, TARGET_BYTES_MAX, TIMEOUT_DEFAULT};
 pub use fault::ConfigError;
 use fault::Fault;
 use fields::Fields;
+pub use labels::{CHANNEL_BYTES_MAX, CHANNELS_MAX, LABEL_BYTES_MAX, LABELS_MAX};
 use modules::Modules;
 use source::Place;
 pub(crate) use suggest::closest;

@@ -213,6 +213,20 @@ fn a_check_takes_what_it_does_not_say_from_its_module() {
 }
 
 #[test]
+fn a_fate_is_a_label_in_which_a_matcher_finds_each_channel() {
+    let fate = |fate: &str| {
+        let plan = plan(&format!(
+            "{MODULES}checks: {{a: {{module: ssh, targets: ['h:22'], labels: {{g: x}}, fate: {fate}}}}}"
+        ));
+        plan.checks[0].labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(fate("[mail, internet, mail]"), "fate=,internet,mail, g=x");
+    assert_eq!(fate("mail"), "fate=,mail, g=x");
+    assert_eq!(fate("[]"), "g=x");
+    assert_eq!(fate("~"), "g=x");
+}
+
+#[test]
 fn only_what_matters_to_a_check_makes_it_another() {
     let hashes = |text: &str| {
         let plan = plan(text);
