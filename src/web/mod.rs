@@ -5,13 +5,14 @@
 //! of probe.
 
 mod control;
+mod gzip;
 mod pages;
 mod patience;
 mod probe;
 mod request;
 mod server;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,9 +36,6 @@ const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The body of an answer.
 type Body = Full<Bytes>;
-
-/// Smallest answer that is worth compressing, in bytes. Chosen: below it the time costs more than the way.
-const GZIP_BYTES_MIN: usize = 16 * 1024;
 
 /// Answers on all listeners for ever.
 pub async fn serve(agent: Arc<Agent>, listeners: Vec<Listener>) {
@@ -111,7 +109,7 @@ fn metrics(agent: &Agent, headers: &HeaderMap) -> Response<Body> {
     let format = request::format(headers);
     let packed = request::takes_gzip(headers);
     match metrics_page(agent, format, packed) {
-        Ok(page) => answered(exposition_type(format), page, packed),
+        Ok(page) => answered(exposition_type(format, headers), page, packed),
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The answer could not be written.\n"),
     }
 }
@@ -129,8 +127,11 @@ fn metrics_page(agent: &Agent, format: Format, packed: bool) -> io::Result<Vec<u
     }
 }
 
-fn exposition_type(format: Format) -> HeaderValue {
-    HeaderValue::from_static(format.content_type())
+fn exposition_type(format: Format, headers: &HeaderMap) -> HeaderValue {
+    HeaderValue::from_static(match format {
+        Format::Text => request::text_type(headers),
+        Format::OpenMetrics => format.content_type(),
+    })
 }
 
 /// A line of text.
@@ -143,13 +144,6 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-/// An answer that is compressed where that is wanted and worth it.
-fn compressed(content_type: HeaderValue, body: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
-    let packed = (body.len() >= GZIP_BYTES_MIN && request::takes_gzip(headers)).then(|| gzip(&body)).flatten();
-    let is_packed = packed.is_some();
-    answered(content_type, packed.unwrap_or(body), is_packed)
-}
-
 fn answered(content_type: HeaderValue, body: Vec<u8>, is_packed: bool) -> Response<Body> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     let headers = response.headers_mut();
@@ -159,10 +153,4 @@ fn answered(content_type: HeaderValue, body: Vec<u8>, is_packed: bool) -> Respon
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
-}
-
-fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
 }

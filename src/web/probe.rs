@@ -14,7 +14,7 @@ use tuermer_probes::{Failure, Invalid, Module, NoteKind, Outcome, Reason, Record
 use crate::agent::Agent;
 use crate::exposition::{self, Format};
 use crate::plan::{NamedModule, ProbeMetrics};
-use crate::web::{Body, compressed, exposition_type, plain, request};
+use crate::web::{Body, answered, gzip, plain, request};
 
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The scrape timeout of a client that names none, in seconds (blackbox_exporter's).
@@ -55,9 +55,9 @@ fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Ques
     };
     let scrape_timeout = match headers.get(SCRAPE_TIMEOUT).map(|value| value.to_str().unwrap_or_default()) {
         None | Some("") => 0.0,
-        Some(text) => match text.parse::<f64>() {
-            Ok(seconds) if !seconds.is_nan() => seconds,
-            _ => {
+        Some(text) => match request::seconds(text) {
+            Some(seconds) => seconds,
+            None => {
                 let message = "Failed to parse timeout from Prometheus header: not a number of seconds\n";
                 return refuse(StatusCode::INTERNAL_SERVER_ERROR, message.to_owned());
             }
@@ -72,7 +72,7 @@ fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Ques
     let Some(module) = &named.module else {
         return refuse(StatusCode::BAD_REQUEST, format!("Module {:?} has no prober\n", named.name));
     };
-    let mut target = Target::new(target.as_ref());
+    let mut target = Target::new(request::target(target));
     if let Some(hostname) = request::parameter(query, "hostname").filter(|hostname| !hostname.is_empty()) {
         target = target.with_hostname(hostname.as_ref());
     }
@@ -126,7 +126,7 @@ impl Question {
             _ => {
                 let mut page = Vec::with_capacity(4096);
                 exposition::render_report(&report, self.module.kind(), self.shown, Format::Text, &mut page);
-                compressed(exposition_type(Format::Text), page, headers)
+                probe_answer(page, headers)
             }
         }
     }
@@ -154,6 +154,13 @@ impl Question {
         page.extend_from_slice(agent.loaded().module_text(&self.named.name).unwrap_or_default().as_bytes());
         page.into()
     }
+}
+
+/// An answer in the text format, in a gzip envelope where the client takes one.
+fn probe_answer(page: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
+    let packed = request::takes_gzip(headers);
+    let page = if packed { gzip::packed(page) } else { page };
+    answered(HeaderValue::from_static(request::text_type(headers)), page, packed)
 }
 
 /// Notes and outcome, a line each.
