@@ -172,11 +172,16 @@ reasons! {
     /// The domain takes no mail: no MX, or a null MX.
     MxMissing "mx_missing" Unexpected;
 
+    /// A blocklist names the address or the domain.
+    Listed "listed" Unexpected;
+
     /// The deadline passed; the phase says while doing what.
     Timeout "timeout" Timeout;
 
     /// The module's settings cannot be used: an unreadable file, a wrong address.
     ConfigUnusable "config_unusable" Internal;
+    /// No list gave a word that counts: it refuses the agent's resolver, is silent, or fails its test.
+    ListUnusable "list_unusable" Internal;
     /// The agent ran out of file descriptors.
     AgentFd "agent_fd" Internal;
     /// The agent ran out of local ports.

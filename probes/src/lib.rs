@@ -12,6 +12,7 @@
 //! schedule, no metric format and no file.
 
 mod dns;
+mod dnsbl;
 mod failure;
 mod http;
 mod icmp;
@@ -41,11 +42,12 @@ pub use probe::{BoxProbe, Kind, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
 pub use secret::Secret;
-pub use target::{HostPort, Invalid, Target, port_number};
+pub use target::{HostPort, Invalid, Target, host_name, port_number};
 
 /// Every kind there is: one line for a protocol.
 pub static KINDS: &[Kind] = &[
     Kind::of::<dns::Dns>(),
+    Kind::of::<dnsbl::Dnsbl>(),
     Kind::of::<http::Http>(),
     Kind::of::<icmp::Icmp>(),
     Kind::of::<smtp::Smtp>(),

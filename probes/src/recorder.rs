@@ -130,6 +130,12 @@ impl Recorder {
         instant()
     }
 
+    /// When the next of several that are still `left` must be done by, so that those after it have as long until `end`.
+    pub fn share(&self, end: Instant, left: usize) -> Instant {
+        let now = instant();
+        now + end.saturating_duration_since(now) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// The moment on the run's clock when the wall clock showed `at`; at the latest now. For times that the kernel tells.
     pub fn moment(&self, at: SystemTime) -> Instant {
         let (wall, instant) = now();

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// Longest host name in bytes (RFC 1035 section 2.3.4, without the final dot).
+const HOST_BYTES_MAX: usize = 253;
+/// Longest label in bytes (RFC 1035 section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
+
 /// What a probe is pointed at: the operator's own text, which each kind parses in its own way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
@@ -118,6 +123,24 @@ impl fmt::Display for Invalid {
 }
 
 impl std::error::Error for Invalid {}
+
+/// Checks a host name and gives it in ASCII, without the final dot.
+pub fn host_name(text: &str) -> Result<Box<str>, &'static str> {
+    let name = if text.is_ascii() {
+        text.to_owned()
+    } else {
+        match url::Host::parse(text) {
+            Ok(url::Host::Domain(name)) => name,
+            _ => return Err("is no host name"),
+        }
+    };
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    if name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label) { Ok(name.into()) } else { Err("is no host name") }
+}
 
 #[cfg(test)]
 mod tests {

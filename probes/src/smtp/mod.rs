@@ -100,7 +100,7 @@ impl Probe for Smtp {
         for server in servers {
             recorder.step(&server.step);
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
-            let limit = servers::share(recorder.now(), end, left);
+            let limit = recorder.share(end, left);
             let outcome = self.ask(net, recorder, &server, limit).await;
             write_down(recorder, &server, &outcome);
             recorder.leave_step();

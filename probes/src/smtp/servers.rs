@@ -13,9 +13,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Failure, Reason, shown};
 use crate::net::{Net, RESOLVE, ResolverError};
 use crate::recorder::Recorder;
-use crate::smtp::asked::{Asked, host_name};
+use crate::smtp::asked::Asked;
 use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
 use crate::smtp::settings::{Addresses, SmtpSettings};
+use crate::target::host_name;
 
 /// Most mail hosts that are asked. Chosen: large providers name five to seven.
 pub(super) const HOSTS_MAX: usize = 10;
@@ -75,7 +76,7 @@ pub(super) async fn find(
     let mut hosts_left = hosts.len();
     for host in hosts {
         recorder.step(&host.name);
-        let share = share(recorder.now(), limit, hosts_left);
+        let share = recorder.share(limit, hosts_left);
         hosts_left -= 1;
         let found = match timeout_at(share, addresses(net, recorder, &host, settings)).await {
             Ok(found) => found,
@@ -100,11 +101,6 @@ pub(super) async fn find(
         recorder.leave_step();
     }
     Ok(servers)
-}
-
-/// When one of several must be done so that those after it have as long.
-pub(super) fn share(now: Instant, end: Instant, left: usize) -> Instant {
-    now + end.saturating_duration_since(now) / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
 }
 
 fn server(host: &Host, address: IpAddr) -> Server {

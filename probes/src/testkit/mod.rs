@@ -5,6 +5,7 @@
 mod authority;
 mod peer;
 mod responder;
+mod zone;
 
 use std::io;
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use authority::{Authority, Leaf, in_days};
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;
+pub use zone::{Data, zone};
 
 use crate::net::{FileContent, Files, Net, Resolver};
 use crate::report::Report;

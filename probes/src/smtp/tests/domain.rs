@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 
+use hickory_proto::op::ResponseCode;
+
 use super::*;
 use crate::failure::{Failure, Reason};
 use crate::report::Verdict;
 use crate::smtp::settings::Require;
 use crate::smtp::verdict;
-use crate::testkit::{ask_in, gist, net_with_resolver};
+use crate::testkit::{Data, ask_in, gist, net_with_resolver, zone};
 
 /// A dialogue in which the recipient is named by the domain.
 fn of_domain() -> Vec<Stage> {

@@ -7,16 +7,11 @@ mod misfortunes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, MX};
-use hickory_proto::rr::{Name, RData, Record};
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::report::{NoteKind, Report};
-use crate::testkit::{
-    Act, Authority, Peer, Responder, ask, assert_laps_cover_the_run, close, hear, say, starttls, wait_for_ever,
-};
+use crate::testkit::{Act, Authority, Peer, ask, assert_laps_cover_the_run, close, hear, say, starttls, wait_for_ever};
 
 /// Ample: a test that needs it has failed.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -117,52 +112,6 @@ fn dialogue(report: &Report) -> Vec<String> {
         NoteKind::Info => None,
     };
     report.notes.iter().filter_map(line).collect()
-}
-
-/// A record of a test's zone.
-enum Data {
-    Mx(u16, &'static str),
-    A([u8; 4]),
-    Aaaa([u16; 8]),
-    /// Asking for the name gets this code.
-    Code(ResponseCode),
-    /// Asking for the name gets nothing.
-    Silence,
-}
-
-/// A name server with these records.
-async fn zone(records: Vec<(&'static str, Data)>) -> Responder {
-    Responder::udp(move |message| {
-        let query = Message::from_vec(message).expect("a query");
-        let question = query.queries[0].clone();
-        let mut answer = Message::response(query.metadata.id, OpCode::Query);
-        answer.metadata.recursion_desired = true;
-        answer.metadata.recursion_available = true;
-        answer.metadata.response_code = ResponseCode::NXDomain;
-        answer.add_query(question.clone());
-        let name = question.name().clone();
-        for (owner, data) in &records {
-            if Name::from_ascii(owner).expect("a name") != name {
-                continue;
-            }
-            answer.metadata.response_code = ResponseCode::NoError;
-            let data = match data {
-                Data::Mx(preference, host) => RData::MX(MX::new(*preference, Name::from_ascii(host).expect("a name"))),
-                Data::A(octets) => RData::A(A((*octets).into())),
-                Data::Aaaa(segments) => RData::AAAA(AAAA((*segments).into())),
-                Data::Code(code) => {
-                    answer.metadata.response_code = *code;
-                    continue;
-                }
-                Data::Silence => return Vec::new(),
-            };
-            if data.record_type() == question.query_type() {
-                answer.add_answer(Record::from_rdata(name.clone(), 60, data));
-            }
-        }
-        vec![answer.to_vec().expect("an answer")]
-    })
-    .await
 }
 
 /// A server that takes a connection and says nothing.
