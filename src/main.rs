@@ -9,7 +9,7 @@ use tuermer::agent::Options;
 use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogFormat, LogLevel, Stop};
 use tuermer::log::Logfmt;
 use tuermer::run::{self, Setup};
-use tuermer::web::Listener;
+use tuermer::web::{Listener, Site, Web};
 use tuermer::{cli, demo};
 
 fn main() -> ExitCode {
@@ -31,15 +31,29 @@ fn main() -> ExitCode {
 
 /// Runs the agent.
 fn watch(args: &AgentArgs) -> Result<(), String> {
-    args.refuse_unbuilt()?;
     start_log(args);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     let mut options = Options::new(args.config_file());
     options.timeout_offset = args.timeout_offset;
-    let listeners: Result<Vec<_>, _> = args.listen_addresses.iter().map(|address| Listener::bind(address)).collect();
-    let listeners = listeners?;
+    let web = args.clone();
     let interval = Duration::from_secs(args.auto_reload_interval.into());
     let watch = (args.auto_reload && !interval.is_zero()).then_some(interval);
-    run::run(Setup { options, listeners, watch, hangup_ends: false })
+    run::run(Setup { options, web: Box::new(move || serving(&web)), watch, hangup_ends: false })
+}
+
+/// What is served where.
+fn serving(args: &AgentArgs) -> Result<Web, String> {
+    if !args.web_config_file.is_empty() {
+        return Err("--web.config.file is not built yet in this version".to_owned());
+    }
+    let first = args.listen_addresses.first().filter(|_| !args.systemd_socket).map(String::as_str);
+    let site = Site::new(&args.external_url, &args.route_prefix, first)?;
+    let listeners = if args.systemd_socket {
+        Listener::passed()?
+    } else {
+        args.listen_addresses.iter().map(|address| Listener::bind(address)).collect::<Result<_, _>>()?
+    };
+    Ok(Web { listeners, site })
 }
 
 /// Plays the town, or changes one that plays already.
@@ -57,13 +71,14 @@ fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
         bound => bound?,
     };
     let program = std::env::args().next().unwrap_or_else(|| "tuermer".to_owned());
-    let introduction = demo.introduction(&listener.address(), &program);
+    let introduction = demo.introduction(listener.address(), &program);
     writeln!(std::io::stdout(), "{introduction}").map_err(|error| error.to_string())?;
     let mut options = Options::new(demo.config_file().to_owned());
     options.world = Some(demo.world());
     options.panel = Some(Box::new(demo.panel()));
     let watch = Some(Duration::from_secs(30));
-    run::run(Setup { options, listeners: vec![listener], watch, hangup_ends: true })
+    let web = Web { listeners: vec![listener], site: Site::default() };
+    run::run(Setup { options, web: Box::new(|| Ok(web)), watch, hangup_ends: true })
 }
 
 /// The agent's own log, on the standard error.

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::agent::{Agent, Options};
 use crate::config;
 use crate::reload;
-use crate::web::{self, Listener};
+use crate::web::{self, Web};
 
 /// Longest time threads are waited for at the end. Chosen: nothing they do then matters any more.
 const END_GRACE: Duration = Duration::from_millis(500);
@@ -18,8 +18,8 @@ const END_GRACE: Duration = Duration::from_millis(500);
 pub struct Setup {
     /// What the agent is told.
     pub options: Options,
-    /// Where it listens.
-    pub listeners: Vec<Listener>,
+    /// What it serves where; made once the configuration is loaded, so that a bad one is told first.
+    pub web: Box<dyn FnOnce() -> Result<Web, String>>,
     /// How often the configuration file is looked at, if it is.
     pub watch: Option<Duration>,
     /// Whether SIGHUP ends the agent, as for a program of a terminal, instead of loading the configuration again.
@@ -44,8 +44,9 @@ pub fn run(setup: Setup) -> Result<(), String> {
         Signals::listen()?
     };
     let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
+    let serving = (setup.web)()?;
     let agent = Agent::start(setup.options, loaded, checks.handle())?;
-    for listener in &setup.listeners {
+    for listener in &serving.listeners {
         tracing::info!(address = %listener.address(), "listening");
     }
     if let Some(interval) = setup.watch {
@@ -54,7 +55,7 @@ pub fn run(setup: Setup) -> Result<(), String> {
     web.spawn(reload::watch_names(Arc::clone(&agent)));
     let ended = web.block_on(async {
         tokio::select! {
-            () = web::serve(Arc::clone(&agent), setup.listeners) => Err("no listener is left".to_owned()),
+            () = web::serve(Arc::clone(&agent), serving) => Err("no listener is left".to_owned()),
             () = signals.until_end(&agent, setup.hangup_ends) => Ok(()),
         }
     });

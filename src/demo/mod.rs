@@ -9,6 +9,7 @@ mod remote;
 mod serve;
 mod town;
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl Demo {
     }
 
     /// Where to look and what to try; `program` is how this program was called.
-    pub fn introduction(&self, page: &SocketAddr, program: &str) -> String {
+    pub fn introduction(&self, page: &dyn fmt::Display, program: &str) -> String {
         let file = self.config_file.display();
         format!(
             "A small town is up: home page, mail server, name server, service desk, gateway.

@@ -6,11 +6,13 @@
 
 mod control;
 mod gzip;
+mod listener;
 mod pages;
 mod patience;
 mod probe;
 mod request;
 mod server;
+mod site;
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use server::Listener;
+pub use listener::{Address, Listener};
+pub use site::Site;
 
 use crate::agent::Agent;
 use crate::exposition::Format;
@@ -37,12 +40,25 @@ const ROOM_TIME_MAX: Duration = Duration::from_secs(10);
 /// The body of an answer.
 type Body = Full<Bytes>;
 
+/// What is served where.
+#[derive(Debug)]
+pub struct Web {
+    /// The sockets to listen on.
+    pub listeners: Vec<Listener>,
+    /// Where the pages are.
+    pub site: Site,
+}
+
 /// Answers on all listeners for ever.
-pub async fn serve(agent: Arc<Agent>, listeners: Vec<Listener>) {
+pub async fn serve(agent: Arc<Agent>, web: Web) {
     let mut serving = tokio::task::JoinSet::new();
-    for listener in listeners {
-        let agent = Arc::clone(&agent);
-        serving.spawn(server::serve(listener, move |request| answer(Arc::clone(&agent), request)));
+    let site = Arc::new(web.site);
+    for listener in web.listeners {
+        let (agent, site) = (Arc::clone(&agent), Arc::clone(&site));
+        serving.spawn(server::serve(listener, move |request| {
+            let (agent, site) = (Arc::clone(&agent), Arc::clone(&site));
+            async move { answer(&agent, &site, request).await }
+        }));
     }
     while serving.join_next().await.is_some() {}
 }
@@ -56,16 +72,20 @@ pub trait Panel: Send + Sync {
     fn act(&self, path: &str) -> Result<String, String>;
 }
 
-async fn answer(agent: Arc<Agent>, request: Request<Incoming>) -> Response<Body> {
-    let (parts, _body) = request.into_parts();
+async fn answer(agent: &Arc<Agent>, site: &Site, request: Request<Incoming>) -> Response<Body> {
+    let (mut parts, _body) = request.into_parts();
+    if let Err(elsewhere) = site.enter(&mut parts.uri) {
+        agent.metrics().web_request("elsewhere", elsewhere.status().as_u16());
+        return *elsewhere;
+    }
     let (route, answer) = match parts.uri.path() {
-        "/probe" => ("/probe", probe::answer(&agent, parts.uri.query(), &parts.headers).await),
-        "/metrics" => ("/metrics", written(&agent, move |agent| metrics(agent, &parts.headers)).await),
+        "/probe" => ("/probe", probe::answer(agent, parts.uri.query(), &parts.headers).await),
+        "/metrics" => ("/metrics", written(agent, move |agent| metrics(agent, &parts.headers)).await),
         "/-/healthy" => ("/-/healthy", plain(StatusCode::OK, "Healthy")),
-        "/-/ready" => ("/-/ready", control::ready(&agent)),
-        "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(&agent).await),
+        "/-/ready" => ("/-/ready", control::ready(agent)),
+        "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(agent).await),
         "/-/reload" => ("/-/reload", plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST request.\n")),
-        _ => ("/", written(&agent, move |agent| pages::answer(agent, &parts)).await),
+        _ => ("/", written(agent, move |agent| pages::answer(agent, &parts)).await),
     };
     agent.metrics().web_request(route, answer.status().as_u16());
     answer

@@ -2,8 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::web::Body;
+use crate::web::listener::Listener;
 use crate::web::patience::Patient;
 
 /// Most connections at once. Chosen: a thousand Prometheus, and room beside idle ones until their time is over.
@@ -29,60 +27,13 @@ const HEADERS_MAX: usize = 64;
 /// Pause after a failure to accept, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A port that is bound and not served yet.
-#[derive(Debug)]
-pub struct Listener {
-    socket: StdListener,
-    address: SocketAddr,
-}
-
-impl Listener {
-    /// Binds an address (`host:port`, `[v6]:port`, `:port` for every interface).
-    pub fn bind(address: &str) -> Result<Self, String> {
-        let cannot = |error: io::Error| format!("cannot listen on {address}: {error}");
-        let bound = match address.strip_prefix(':') {
-            Some(port) => {
-                let port: u16 = port.parse().map_err(|_| format!("cannot listen on {address}: no such port"))?;
-                // One socket for both protocols where the machine has IPv6, as Go does it.
-                bind(SocketAddr::from(([0_u16; 8], port))).or_else(|_| bind(SocketAddr::from(([0_u8; 4], port))))
-            }
-            None => {
-                let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(address).map_err(cannot)?;
-                let first = addresses.next().ok_or_else(|| format!("cannot listen on {address}: no such host"))?;
-                bind(first)
-            }
-        };
-        let socket = bound.map_err(cannot)?;
-        let address = socket.local_addr().map_err(cannot)?;
-        Ok(Self { socket, address })
-    }
-
-    /// The address it is bound to.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-fn bind(address: SocketAddr) -> io::Result<StdListener> {
-    let domain = if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
-    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(1024)?;
-    Ok(socket.into())
-}
-
 /// Serves for ever. `answer` is called for every request.
 pub(super) async fn serve<A, F>(listener: Listener, answer: A)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let listener = match TcpListener::from_std(listener.socket) {
+    let listener = match listener.open() {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot serve"),
     };
@@ -95,15 +46,13 @@ where
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        // A lost option costs latency only.
-        let _ = stream.set_nodelay(true);
         let answer = answer.clone();
         let service = service_fn(move |request| {
             let answered = answer(request);

@@ -17,6 +17,7 @@ use crate::web::pages::{REFRESH, chart, html, nothing_here, words};
 #[derive(Template)]
 #[template(path = "check.html", config = "src/web/askama.toml")]
 struct CheckPage {
+    way_back: String,
     refresh: u32,
     version: &'static str,
     made: String,
@@ -42,11 +43,12 @@ struct FailureView {
 }
 
 /// The page of the check with this identity.
-pub(super) fn page(agent: &Agent, identity: u64) -> Response<Body> {
+pub(super) fn page(agent: &Agent, identity: u64, way_back: String) -> Response<Body> {
     let Some(entry) = agent.store().entry(identity) else { return nothing_here() };
     let (now, view, check) = (SystemTime::now(), entry.view(), entry.check());
     let readings = agent.store().readings(&view).into_iter();
     html(&CheckPage {
+        way_back,
         refresh: REFRESH,
         version: env!("CARGO_PKG_VERSION"),
         made: words::moment(now),

@@ -18,6 +18,7 @@ const ROWS_MAX: usize = 1000;
 #[derive(Template)]
 #[template(path = "index.html", config = "src/web/askama.toml")]
 struct Index {
+    way_back: String,
     refresh: u32,
     version: &'static str,
     made: String,
@@ -47,7 +48,7 @@ pub(super) struct Row {
 }
 
 /// The front page.
-pub(super) fn page(agent: &Agent) -> Response<Body> {
+pub(super) fn page(agent: &Agent, way_back: String) -> Response<Body> {
     let now = SystemTime::now();
     let counts = agent.store().counts();
     let mut entries: Vec<(u8, Arc<Entry>)> =
@@ -57,6 +58,7 @@ pub(super) fn page(agent: &Agent) -> Response<Body> {
     let left_out = entries.len().saturating_sub(ROWS_MAX);
     entries.truncate(ROWS_MAX);
     html(&Index {
+        way_back,
         refresh: REFRESH,
         version: env!("CARGO_PKG_VERSION"),
         made: words::moment(now),

@@ -16,7 +16,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use crate::agent::Agent;
-use crate::web::{Body, plain};
+use crate::web::{Body, plain, site};
 
 /// Seconds after which a page is loaded again.
 const REFRESH: u32 = 5;
@@ -32,10 +32,10 @@ pub(super) fn answer(agent: &Agent, request: &Parts) -> Response<Body> {
     let path = request.uri.path();
     match (&request.method, path) {
         (&Method::POST, _) => act(agent, path, &request.headers),
-        (_, "/") => index::page(agent),
+        (_, "/") => index::page(agent, site::way_back(path)),
         (_, "/style.css") => style(),
-        (_, path) => match path.strip_prefix("/check/").and_then(|identity| u64::from_str_radix(identity, 16).ok()) {
-            Some(identity) => check::page(agent, identity),
+        _ => match path.strip_prefix("/check/").and_then(|identity| u64::from_str_radix(identity, 16).ok()) {
+            Some(identity) => check::page(agent, identity, site::way_back(path)),
             None => nothing_here(),
         },
     }

@@ -1,6 +1,8 @@
 //! The command line: blackbox_exporter's flags without a subcommand, tuermer's own tools as subcommands.
 //!
-//! Reads words, does nothing.
+//! Reads words and the files that stand for words, does nothing.
+
+mod files;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use tuermer_probes::settings::Span;
+
+use crate::cli::generated;
 
 /// Exit code of success.
 pub const EXIT_GOOD: u8 = 0;
@@ -95,11 +99,11 @@ pub struct AgentArgs {
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", value_enum)]
     pub log_format: LogFormat,
 
-    /// Address to listen on; may be given several times
+    /// Address to listen on: `host:port`, `:port`, `vsock://:port`; may be given several times
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9115", action = ArgAction::Append)]
     pub listen_addresses: Vec<String>,
 
-    /// Serve on the sockets that systemd passes (not built yet)
+    /// Serve on the sockets that systemd passes; needs --web.external-url
     #[arg(long = "web.systemd-socket", conflicts_with = "no_systemd_socket")]
     pub systemd_socket: bool,
     #[arg(long = "no-web.systemd-socket", hide = true)]
@@ -109,13 +113,26 @@ pub struct AgentArgs {
     #[arg(long = "web.config.file", value_name = "FILE", default_value = "", hide_default_value = true)]
     pub web_config_file: String,
 
-    /// URL under which the pages are reached from outside (not built yet)
+    /// URL under which the pages are reached from outside [default: this machine, the first port]
     #[arg(long = "web.external-url", value_name = "URL", default_value = "", hide_default_value = true)]
     pub external_url: String,
 
-    /// Prefix of every page's path (not built yet, except /)
+    /// Prefix of every page's path [default: the path of the external URL]
     #[arg(long = "web.route-prefix", value_name = "PATH", default_value = "", hide_default_value = true)]
     pub route_prefix: String,
+
+    /// Print the help of every flag and exit
+    #[arg(long = "help-long")]
+    pub help_long: bool,
+    /// Print the manual page and exit
+    #[arg(long = "help-man")]
+    pub help_man: bool,
+    /// Print a completion script for bash and exit
+    #[arg(long = "completion-script-bash", hide = true)]
+    pub completion_script_bash: bool,
+    /// Print a completion script for zsh and exit
+    #[arg(long = "completion-script-zsh", hide = true)]
+    pub completion_script_zsh: bool,
 
     /// Print the version and exit
     #[arg(long = "version", conflicts_with = "no_version")]
@@ -128,20 +145,6 @@ impl AgentArgs {
     /// The configuration file to load.
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(default_config_file)
-    }
-
-    /// Flags that are understood, but that nothing stands behind yet: they must not be ignored.
-    pub fn refuse_unbuilt(&self) -> Result<(), String> {
-        let unbuilt = [
-            ("--web.systemd-socket", self.systemd_socket),
-            ("--web.config.file", !self.web_config_file.is_empty()),
-            ("--web.external-url", !self.external_url.is_empty()),
-            ("--web.route-prefix", !matches!(self.route_prefix.as_str(), "" | "/")),
-        ];
-        match unbuilt.iter().find(|(_, is_used)| *is_used) {
-            Some((flag, _)) => Err(format!("{flag} is not built yet in this version")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -274,7 +277,7 @@ pub struct Stop {
     pub code: u8,
 }
 
-/// Reads the command line. Questions for help and version end here too.
+/// Reads the command line. Questions for help, version and completions end here too.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     let words: Vec<OsString> = words.into_iter().collect();
     let code = match words.get(1) {
@@ -282,17 +285,44 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
         Some(word) if word == "probe" => EXIT_UNKNOWN,
         _ => EXIT_BAD,
     };
+    if words.get(1).is_some_and(|word| word == "--completion-bash") {
+        return Err(good(completions_of(words.last())));
+    }
+    let words = files::expand(words)
+        .map_err(|what| Stop { text: format!("tuermer: error: {what}, try --help\n"), code: EXIT_BAD })?;
     let args = Args::try_parse_from(words).map_err(|error| {
         if error.use_stderr() {
             Stop { text: format!("tuermer: {}, try --help\n", first_paragraph(&error.to_string())), code }
         } else {
-            Stop { text: error.render().to_string(), code: EXIT_GOOD }
+            good(error.render().to_string())
         }
     })?;
-    if args.agent.version {
-        return Err(Stop { text: version(), code: EXIT_GOOD });
+    let asked = [
+        (args.agent.version, version as fn() -> String),
+        (args.agent.help_long, || command().render_long_help().to_string()),
+        (args.agent.help_man, || generated::manual().unwrap_or_default()),
+        (args.agent.completion_script_bash, || generated::script(Shell::Bash)),
+        (args.agent.completion_script_zsh, || generated::script(Shell::Zsh)),
+    ];
+    match asked.iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, answer)) => Err(good(answer())),
+        None => Ok(args),
     }
-    Ok(args)
+}
+
+const fn good(text: String) -> Stop {
+    Stop { text, code: EXIT_GOOD }
+}
+
+/// The flags and subcommands that begin like the word, one a line: what blackbox_exporter's own script for bash asks for.
+fn completions_of(word: Option<&OsString>) -> String {
+    let begun = word.and_then(|word| word.to_str()).filter(|word| *word != "--completion-bash").unwrap_or_default();
+    let command = command();
+    let flags = command.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(clap::Arg::get_long);
+    let flags = flags.map(|flag| format!("--{flag}"));
+    let commands = command.get_subcommands().map(|command| command.get_name().to_owned());
+    let all = flags.chain(commands).filter(|known| known.starts_with(begun));
+    all.fold(String::new(), |text, known| text + &known + "\n")
 }
 
 /// The command with everything it knows, for generated texts.
@@ -371,7 +401,6 @@ mod tests {
         assert_eq!(args.command, None);
         assert_eq!(args.agent.listen_addresses, [":9115"]);
         assert_eq!((args.agent.auto_reload_interval, args.agent.history_limit), (30, 100));
-        assert_eq!(args.agent.refuse_unbuilt(), Ok(()));
     }
 
     #[test]
@@ -416,16 +445,48 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_nothing_stands_behind_are_refused_when_used() {
-        for flag in
-            ["--web.systemd-socket", "--web.config.file=a", "--web.external-url=http://a", "--web.route-prefix=/b"]
-        {
-            let refused = read(&[flag]).expect("understood").agent.refuse_unbuilt().expect_err("refused");
-            assert!(refused.starts_with(flag.split('=').next().unwrap_or_default()), "{refused}");
+    fn the_flags_of_the_web_are_read() {
+        let agent = read(&[
+            "--web.systemd-socket",
+            "--web.config.file=a.yml",
+            "--web.external-url=http://a/b",
+            "--web.route-prefix=/c",
+        ]);
+        let agent = agent.expect("valid").agent;
+        assert!(agent.systemd_socket);
+        assert_eq!(
+            [agent.web_config_file, agent.external_url, agent.route_prefix],
+            ["a.yml", "http://a/b", "/c"].map(str::to_owned)
+        );
+    }
+
+    #[test]
+    fn a_file_stands_for_its_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("args");
+        std::fs::write(&path, "# why\n--history.limit\n5\n\n--log.level=warn\r\n").expect("a file");
+        let agent = read(&["--config.check", &format!("@{}", path.display())]).expect("valid").agent;
+        assert_eq!((agent.history_limit, agent.log_level, agent.config_check), (5, LogLevel::Warn, true));
+        let stop = read(&["@/nonexistent"]).expect_err("no file");
+        assert_eq!((stop.code, stop.text.lines().count()), (EXIT_BAD, 1), "{}", stop.text);
+        let args = read(&["probe", "web", "@home"]).expect("valid");
+        assert!(matches!(args.command, Some(Command::Probe(probe)) if probe.target == "@home"));
+    }
+
+    #[test]
+    fn completions_and_manuals_are_good_ends() {
+        for (flag, word) in [
+            ("--help-long", "--web.external-url"),
+            ("--help-man", ".TH tuermer"),
+            ("--completion-script-bash", "--web.external-url"),
+            ("--completion-script-zsh", "--web.external-url"),
+        ] {
+            let stop = read(&[flag]).expect_err("an end");
+            assert_eq!(stop.code, EXIT_GOOD, "{flag}");
+            assert!(stop.text.contains(word), "{flag}: {}", stop.text);
         }
-        for flag in ["--no-web.systemd-socket", "--web.config.file=", "--web.external-url=", "--web.route-prefix=/"] {
-            assert_eq!(read(&[flag]).expect("understood").agent.refuse_unbuilt(), Ok(()), "{flag}");
-        }
+        let stop = read(&["--completion-bash", "--config.file=a", "--web.r"]).expect_err("an end");
+        assert_eq!(stop, Stop { text: "--web.route-prefix\n".to_owned(), code: EXIT_GOOD });
     }
 
     #[test]
