@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod mail;
 mod names;
+mod old_tls;
 mod pages;
 mod reload;
 #[expect(dead_code, reason = "shared with tests that run tools to their end")]

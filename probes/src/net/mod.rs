@@ -20,7 +20,7 @@ pub use icmp::{Echo, EchoReply, EchoRoute};
 pub use resolve::{Family, RESOLVE};
 pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
-pub use tls::{Identity, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
+pub use tls::{Identity, Offer, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
 
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;

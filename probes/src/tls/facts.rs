@@ -63,6 +63,10 @@ static CLIENT_CERTIFICATE_ASKED: Measure = Measure::level(
     "1 if the server asked for a client certificate. With TLS 1.3 it may still refuse after the handshake.",
 );
 
+/// Of the versions that the settings name.
+pub(super) static OFFERED: Measure =
+    Measure::level("probe_tls_offered", Unit::None, "1 if the server takes this version.").labels(&["version"]);
+
 pub(super) const MEASURES: &[&Measure] = &[
     &VERIFY_INFO,
     &LEAF_INFO,
@@ -72,6 +76,7 @@ pub(super) const MEASURES: &[&Measure] = &[
     &SESSION_INFO,
     &OCSP_STAPLED,
     &CLIENT_CERTIFICATE_ASKED,
+    &OFFERED,
 ];
 
 /// Writes down what the server showed, as far as the handshake came.

@@ -1,9 +1,11 @@
 //! Kind `tls`: asks a server for its certificate, and reads it whether it is trusted or not.
 //!
 //! A certificate that is not trusted does not end the handshake, so version, cipher suite and chain are known in any
-//! case; the verdict comes after it, in the phase `verify`. Says nothing over the channel.
+//! case; the verdict comes after it, in the phase `verify`. Says nothing over the channel. Versions and suites that this
+//! program does not speak are asked for on connections of their own, in the phase `scan`.
 
 mod facts;
+mod scan;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,10 +15,11 @@ use std::sync::Arc;
 
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;
-use crate::net::{self, Net, Seen, Session, Trust};
+use crate::net::{self, Net, Seen, Session, TlsVersion, Trust};
 use crate::probe::Probe;
 use crate::recorder::{Phase, Recorder};
 use crate::target::{HostPort, Invalid, Target, port_number};
+use crate::tls::scan::{SCAN, Server};
 use crate::tls::settings::Settings;
 
 /// The certificate is being judged.
@@ -39,7 +42,7 @@ impl Probe for Tls {
     const NAME: &'static str = "tls";
     const ABOUT: &'static str = "Makes a TLS handshake and reads the server's certificates, trusted or not.";
     const TARGET: &'static str = "host:port";
-    const PHASES: &'static [Phase] = &[net::RESOLVE, net::CONNECT, net::TLS, VERIFY];
+    const PHASES: &'static [Phase] = &[net::RESOLVE, net::CONNECT, net::TLS, SCAN, VERIFY];
     const MEASURES: &'static [&'static Measure] = facts::MEASURES;
     type Settings = Settings;
 
@@ -66,14 +69,24 @@ impl Probe for Tls {
         let Settings { family, source_ip_address, tls, .. } = &*self.settings;
         let address = net.choose(recorder, &self.host, *family).await?;
         let source = source_ip_address.get().inspect_err(|_| recorder.enter(net::CONNECT))?;
-        let stream = net.tcp(recorder, (address, self.port).into(), source).await?;
+        let server =
+            Server { settings: &self.settings, address: (address, self.port).into(), source, name: &self.name };
+        let stream = net.tcp(recorder, server.address, source).await?;
         let (seen, shaken) = tls.examine(net, recorder, stream, &self.name).await;
         facts::read_seen(&seen, recorder);
-        let (stream, session) = shaken?;
-        recorder.enter(VERIFY);
-        drop(stream);
+        let session = match shaken {
+            Ok((stream, session)) => {
+                // Some servers take one connection at a time.
+                drop(stream);
+                session
+            }
+            Err(failure) => return Err(server.explain(net, recorder, &seen, failure).await),
+        };
         facts::read_session(&session, recorder);
-        self.settings.verify(&session, recorder)
+        let offered = server.offered(net, recorder).await?;
+        recorder.enter(VERIFY);
+        self.settings.verify(&session, recorder)?;
+        self.settings.expect_refused(&offered)
     }
 }
 
@@ -92,6 +105,17 @@ impl Settings {
         }
         self.expect_fingerprint(seen)?;
         seen.expect_lasting(recorder.wall_clock(), self.fail_if_expires_within)
+    }
+
+    /// Whether the server refuses the versions that it should.
+    fn expect_refused(&self, offered: &[TlsVersion]) -> Result<(), Failure> {
+        match offered.iter().find(|version| self.fail_if_offers.contains(version)) {
+            None => Ok(()),
+            Some(version) => {
+                let message = format_args!("the server still offers {}", version.name());
+                Err(Failure::new(Reason::VersionUnexpected, message))
+            }
+        }
     }
 
     fn expect_fingerprint(&self, seen: &Seen) -> Result<(), Failure> {

@@ -16,6 +16,9 @@ pub(crate) struct Settings {
     pub(super) source_ip_address: SourceAddress,
     pub(super) tls: Tls,
     pub(super) valid_versions: Vec<TlsVersion>,
+    /// Versions that are asked for, each on a connection of its own.
+    pub(super) scanned: Vec<TlsVersion>,
+    pub(super) fail_if_offers: Vec<TlsVersion>,
     pub(super) fail_if_expires_within: Duration,
     pub(super) fingerprints: Vec<Fingerprint>,
 }
@@ -42,6 +45,13 @@ struct Written {
     /// Versions that the server may agree on; empty: any.
     #[serde(default)]
     valid_versions: Vec<TlsVersion>,
+    /// Versions to ask the server for, each on a connection of its own: `probe_tls_offered` tells which it takes. Also
+    /// `TLS10` and `TLS11`.
+    #[serde(default)]
+    scan_versions: Vec<TlsVersion>,
+    /// Fail if the server takes one of these versions: `[TLS10, TLS11]`.
+    #[serde(default)]
+    fail_if_offers: Vec<TlsVersion>,
     /// Fail if a certificate of the chain ends sooner: `336h`.
     #[serde(default = "none")]
     fail_if_expires_within: Span,
@@ -57,11 +67,16 @@ const fn none() -> Span {
 impl Written {
     fn understood(self) -> Settings {
         let alpn: Vec<&str> = self.alpn.iter().map(|name| &*name.0).collect();
+        let mut scanned = [self.scan_versions.as_slice(), &self.fail_if_offers].concat();
+        scanned.sort_unstable();
+        scanned.dedup();
         Settings {
             family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
             source_ip_address: self.source_ip_address,
             tls: Tls::new(self.tls_config, &alpn),
             valid_versions: self.valid_versions,
+            scanned,
+            fail_if_offers: self.fail_if_offers,
             fail_if_expires_within: self.fail_if_expires_within.0,
             fingerprints: self.fingerprint_sha256,
         }

@@ -3,6 +3,7 @@
 pub(crate) mod alertmanager;
 pub(crate) mod bind;
 pub(crate) mod nginx;
+pub(crate) mod openssl;
 pub(crate) mod postfix;
 pub(crate) mod prometheus;
 pub(crate) mod tuermer;

@@ -9,8 +9,10 @@ use rustls_pki_types::UnixTime;
 use x509_parser::prelude::ASN1Time;
 
 use crate::failure::{Failure, Reason, shown};
+use crate::net::tls::Offer;
 use crate::net::tls::identity::Identity;
 use crate::net::tls::seen::{Seen, Trust};
+use crate::net::tls::settings::TlsVersion;
 
 /// Longest name of a certificate in a message in bytes. Chosen: two of them leave room for the rest of the sentence.
 const HOLDER_BYTES_MAX: usize = 120;
@@ -107,8 +109,8 @@ pub(super) fn ends_soon(chain: &Chain, end: i64, now: i64, window: i64) -> Failu
     Failure::new(Reason::TlsCertExpiresSoon, message)
 }
 
-/// What a handshake that broke means.
-pub(super) fn broken(error: &io::Error, seen: &Seen) -> Failure {
+/// What a handshake that broke means. `old_allowed`: the settings allow versions that this program does not speak.
+pub(super) fn broken(error: &io::Error, seen: &Seen, old_allowed: bool) -> Failure {
     let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
         return match Reason::of_io(error) {
             Reason::ClosedEarly => {
@@ -125,6 +127,14 @@ pub(super) fn broken(error: &io::Error, seen: &Seen) -> Failure {
             }
             _ => Failure::new(Reason::TlsCertInvalid, tls),
         },
+        Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)
+            if old_allowed =>
+        {
+            let message = "the peer speaks neither TLS 1.2 nor TLS 1.3; tls_config also allows older versions, which \
+                           this program does not speak";
+            Failure::new(Reason::AgentUnbuilt, message)
+        }
         Error::AlertReceived(alert) => {
             let hint = alert_hint(*alert, seen);
             Failure::new(Reason::TlsAlert, format_args!("the peer ended the handshake with alert {alert:?}{hint}"))
@@ -148,6 +158,31 @@ pub(super) fn broken(error: &io::Error, seen: &Seen) -> Failure {
             Failure::new(Reason::TlsHandshake, "the peer speaks no TLS version that tls_config allows")
         }
         other => Failure::new(Reason::TlsHandshake, other),
+    }
+}
+
+/// What it means that a server takes or refuses the versions that the settings allow, all of which are too old to be spoken.
+pub(super) fn too_old(offer: &Offer, oldest: TlsVersion) -> Failure {
+    match offer {
+        Offer::Taken(session) if session.version >= oldest.name() => {
+            let message = format_args!(
+                "the peer would speak {} with {}, as tls_config asks; this program speaks TLS 1.2 and TLS 1.3 only",
+                session.version, session.cipher
+            );
+            Failure::new(Reason::AgentUnbuilt, message)
+        }
+        Offer::Taken(session) => {
+            let message = format_args!("the peer speaks {}, which tls_config does not allow", session.version);
+            Failure::new(Reason::TlsHandshake, message)
+        }
+        Offer::Refused(number) => {
+            let alert = AlertDescription::from(*number);
+            let message = format_args!(
+                "the peer ended the handshake with alert {alert:?}{}",
+                alert_hint(alert, &Seen::default())
+            );
+            Failure::new(Reason::TlsAlert, message)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod judge;
 mod name;
 mod readings;
 mod roots;
+mod scan;
 mod seen;
 mod session;
 mod settings;
@@ -17,6 +18,7 @@ mod tests;
 mod verify;
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,6 +34,7 @@ use identity::Known;
 pub(super) use readings::MEASURES;
 use roots::Roots;
 pub(super) use roots::SystemRoots;
+use scan::Answer;
 pub use seen::{Seen, Trust};
 pub use session::Session;
 pub use settings::{TlsSettings, TlsVersion};
@@ -62,6 +65,25 @@ struct Built {
     versions: Vec<u64>,
     config: Arc<ClientConfig>,
     roots: Option<Arc<Roots>>,
+    /// What the settings allow.
+    range: RangeInclusive<TlsVersion>,
+}
+
+impl Built {
+    /// The versions that are allowed and spoken.
+    fn spoken(range: &RangeInclusive<TlsVersion>) -> Vec<&'static SupportedProtocolVersion> {
+        let spoken = [(TlsVersion::Tls12, &rustls::version::TLS12), (TlsVersion::Tls13, &rustls::version::TLS13)];
+        spoken.into_iter().filter(|(version, _)| range.contains(version)).map(|(_, version)| version).collect()
+    }
+}
+
+/// What a server answers to the offer of a version.
+#[derive(Debug, Clone)]
+pub enum Offer {
+    /// It would go on with this version, or with an older one where that is how the protocol works.
+    Taken(Session),
+    /// It ends the handshake with this alert.
+    Refused(u8),
 }
 
 impl Tls {
@@ -78,6 +100,13 @@ impl Tls {
     /// The settings.
     pub const fn settings(&self) -> &TlsSettings {
         &self.settings
+    }
+
+    /// Whether the settings allow the version of this name.
+    pub fn allows(&self, version: &str) -> bool {
+        self.settings.range().is_ok_and(|range| {
+            TlsVersion::ALL.into_iter().any(|known| known.name() == version && range.contains(&known))
+        })
     }
 
     /// Whether the settings can be used: files readable, versions in order.
@@ -110,9 +139,14 @@ impl Tls {
                 Some(Arc::new(roots))
             }
         };
-        let versions = self.settings.versions()?;
+        let range = self.settings.range()?;
+        let spoken = match Built::spoken(&range) {
+            // Never used: the server is only asked what it would agree on.
+            spoken if spoken.is_empty() => vec![&rustls::version::TLS12],
+            spoken => spoken,
+        };
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&versions)
+            .with_protocol_versions(&spoken)
             .map_err(|error| unusable("versions", &error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verify::Nobody));
@@ -128,7 +162,7 @@ impl Tls {
         // Every probe makes a full handshake: that is what is measured.
         config.resumption = Resumption::disabled();
         config.alpn_protocols.clone_from(&self.alpn);
-        Ok(Built { versions: pem.versions, config: Arc::new(config), roots })
+        Ok(Built { versions: pem.versions, config: Arc::new(config), roots, range })
     }
 
     /// Builds the encrypted channel, in phase [`TLS`], and writes down what the peer showed. `name` is what the
@@ -193,19 +227,20 @@ impl Tls {
             Ok(built) => built,
             Err(failure) => return (Seen::default(), Err(failure)),
         };
-        let name = Named::of(self.settings.server_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(name));
-        // A name that no certificate can carry is still connected to where nobody verifies it.
-        let server_name = name.server_name.clone().unwrap_or(ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into()));
+        if *built.range.end() < TlsVersion::Tls12 {
+            let (oldest, newest) = (*built.range.start(), *built.range.end());
+            let failure = match self.offer_of(built, recorder, stream, newest, name).await {
+                Ok(offer) => judge::too_old(&offer, oldest),
+                Err(failure) => failure,
+            };
+            return (Seen::default(), Err(failure));
+        }
+        let old_allowed = *built.range.start() < TlsVersion::Tls12;
         let mut config = ClientConfig::clone(&built.config);
-        let verifier = Arc::new(Verifier {
-            roots: built.roots,
-            name,
-            now: recorder.wall_clock().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
-            strictness,
-            known: Arc::clone(&self.known),
-            client: Arc::clone(&config.client_auth_cert_resolver),
-            seen: Mutex::default(),
-        });
+        let verifier = Arc::new(self.verifier(built, recorder, name, strictness));
+        // A name that no certificate can carry is still connected to where nobody verifies it.
+        let server_name = verifier.name.server_name.clone();
+        let server_name = server_name.unwrap_or(ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into()));
         config.client_auth_cert_resolver = Arc::<Verifier>::clone(&verifier);
         config.dangerous().set_certificate_verifier(Arc::<Verifier>::clone(&verifier));
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
@@ -219,30 +254,80 @@ impl Tls {
                 (seen, Ok((stream, session)))
             }
             Err(error) => {
-                let failure = judge::broken(&error, &seen);
+                let failure = judge::broken(&error, &seen, old_allowed);
                 (seen, Err(failure))
+            }
+        }
+    }
+
+    fn verifier(&self, built: Built, recorder: &Recorder, name: &str, strictness: Strictness) -> Verifier {
+        let own_name = self.settings.server_name.as_deref().filter(|name| !name.is_empty());
+        Verifier {
+            roots: built.roots,
+            name: Named::of(own_name.unwrap_or(name)),
+            now: recorder.wall_clock().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            strictness,
+            known: Arc::clone(&self.known),
+            client: Arc::clone(&built.config.client_auth_cert_resolver),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Asks the peer whether it takes a version, also one that this program does not speak, and what it would show. The
+    /// connection is of no use afterwards. Enters no phase.
+    pub async fn offer<S>(
+        &self,
+        net: &Net,
+        recorder: &Recorder,
+        stream: S,
+        version: TlsVersion,
+        name: &str,
+    ) -> Result<Offer, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.offer_of(self.built(net)?, recorder, stream, version, name).await
+    }
+
+    async fn offer_of<S>(
+        &self,
+        built: Built,
+        recorder: &Recorder,
+        stream: S,
+        version: TlsVersion,
+        name: &str,
+    ) -> Result<Offer, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let verifier = self.verifier(built, recorder, name, Strictness::WriteDown);
+        match scan::ask(stream, version, verifier.name.server_name.as_ref()).await? {
+            Answer::Alert(number) => Ok(Offer::Refused(number)),
+            Answer::Agreed(agreed) => {
+                verifier.look(&agreed.chain);
+                let version = agreed.version_name();
+                Ok(Offer::Taken(Session::of_offer(version, agreed.cipher, verifier.take_seen())))
             }
         }
     }
 }
 
+/// Numbers that nobody can guess.
+fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    // If there are none now, a hello without a secret does as well.
+    let _ = provider().secure_random.fill(&mut bytes);
+    bytes
+}
+
 /// Has the provider seed its random numbers, which takes it long the first time.
 pub(super) fn seed() {
-    let mut bytes = [0; 32];
     // If there are none now, the handshake that needs them says so.
-    let _ = provider().secure_random.fill(&mut bytes);
+    let _ = random();
 }
 
 /// The one crypto provider, with its own pick of suites and key exchanges.
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider())))
-}
-
-fn protocol_version(version: TlsVersion) -> Option<&'static SupportedProtocolVersion> {
-    match version {
-        TlsVersion::Tls10 | TlsVersion::Tls11 => None,
-        TlsVersion::Tls12 => Some(&rustls::version::TLS12),
-        TlsVersion::Tls13 => Some(&rustls::version::TLS13),
-    }
 }

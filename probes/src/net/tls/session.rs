@@ -10,7 +10,7 @@ use crate::net::tls::seen::Seen;
 /// What was agreed on in a handshake.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// `TLS 1.2` or `TLS 1.3`.
+    /// `TLS 1.2` or `TLS 1.3`; of a server that was only asked what it would agree on also an older one.
     pub version: &'static str,
     /// The suite's IANA name, or its number.
     pub cipher: Cow<'static, str>,
@@ -38,6 +38,11 @@ impl Session {
         }
     }
 
+    /// What a server would have agreed on.
+    pub(super) const fn of_offer(version: &'static str, cipher: Cow<'static, str>, seen: Seen) -> Self {
+        Self { version, cipher, key_exchange: "", alpn: None, seen }
+    }
+
     /// The peer's own certificate.
     pub fn identity(&self) -> Option<&Identity> {
         self.seen.identity()
@@ -50,7 +55,7 @@ impl Session {
 }
 
 /// The name in IANA's registry. rustls spells TLS 1.3 suites with a prefix of its own.
-fn cipher_name(suite: rustls::CipherSuite) -> Cow<'static, str> {
+pub(super) fn cipher_name(suite: rustls::CipherSuite) -> Cow<'static, str> {
     match suite.as_str() {
         Some("TLS13_AES_128_GCM_SHA256") => Cow::Borrowed("TLS_AES_128_GCM_SHA256"),
         Some("TLS13_AES_256_GCM_SHA384") => Cow::Borrowed("TLS_AES_256_GCM_SHA384"),

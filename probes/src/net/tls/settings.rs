@@ -1,9 +1,9 @@
 //! `tls_config` as blackbox_exporter's users write it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::SupportedProtocolVersion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
@@ -30,6 +30,19 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
+    /// Every version, the oldest first.
+    pub const ALL: [Self; 4] = [Self::Tls10, Self::Tls11, Self::Tls12, Self::Tls13];
+
+    /// The version's number on the wire (RFC 8446 section 4.2.1).
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Tls10 => 0x0301,
+            Self::Tls11 => 0x0302,
+            Self::Tls12 => 0x0303,
+            Self::Tls13 => 0x0304,
+        }
+    }
+
     /// The version's name as metrics show it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,7 +81,8 @@ pub struct TlsSettings {
     pub key_ref: Option<String>,
     /// Name to send and to verify; default: the target's.
     pub server_name: Option<String>,
-    /// Oldest version to accept; default TLS12.
+    /// Oldest version to accept; default TLS12. What is older is not spoken: a server that speaks nothing newer makes the
+    /// verdict unknown.
     pub min_version: Option<TlsVersion>,
     /// Newest version to accept; default TLS13.
     pub max_version: Option<TlsVersion>,
@@ -156,19 +170,14 @@ impl TlsSettings {
         Ok(Pem { ca, cert, key, versions })
     }
 
-    /// The versions to offer.
-    pub(super) fn versions(&self) -> Result<Vec<&'static SupportedProtocolVersion>, Failure> {
+    /// The oldest and the newest version to accept.
+    pub(super) fn range(&self) -> Result<RangeInclusive<TlsVersion>, Failure> {
         let min = self.min_version.unwrap_or(TlsVersion::Tls12);
         let max = self.max_version.unwrap_or(TlsVersion::Tls13);
-        let unusable = |message: &str| Err(Failure::new(Reason::ConfigUnusable, format_args!("tls_config: {message}")));
         if min > max {
-            return unusable("min_version is above max_version");
+            let message = "tls_config: min_version is above max_version";
+            return Err(Failure::new(Reason::ConfigUnusable, message));
         }
-        let versions: Vec<_> = [TlsVersion::Tls12, TlsVersion::Tls13]
-            .into_iter()
-            .filter(|version| (min..=max).contains(version))
-            .filter_map(super::protocol_version)
-            .collect();
-        if versions.is_empty() { unusable("this build speaks TLS 1.2 and TLS 1.3 only") } else { Ok(versions) }
+        Ok(min..=max)
     }
 }

@@ -105,6 +105,45 @@ impl Verifier {
         std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Looks at a chain that was shown without a handshake.
+    pub(super) fn look(&self, chain: &[CertificateDer<'_>]) {
+        if let Some((leaf, rest)) = chain.split_first() {
+            // The decision is written down; nothing depends on the answer.
+            let _ = self.verdict_on(leaf, rest, &[]);
+        }
+    }
+
+    /// Writes the chain down and decides.
+    fn verdict_on(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        ocsp: &[u8],
+    ) -> Result<ServerCertVerified, Error> {
+        let certificates = 1 + rest.len();
+        let rest = &rest[..rest.len().min(CHAIN_CERTIFICATES_MAX - 1)];
+        let chain: Vec<_> = std::iter::once(leaf).chain(rest).map(|der| self.known.identity(der)).collect();
+        let decision = self.roots.as_ref().map(|roots| self.decide(roots, leaf, rest, &chain));
+        let (trust, answer) = match decision {
+            None => (Trust::NotChecked, Ok(ServerCertVerified::assertion())),
+            Some(Ok(until)) => (Trust::Verified(until), Ok(ServerCertVerified::assertion())),
+            Some(Err(error)) => {
+                let failure = judge::refusal(&error, &self.name.text, &chain, certificates, self.now_seconds());
+                let answer = match self.strictness {
+                    Strictness::WriteDown => Ok(ServerCertVerified::assertion()),
+                    Strictness::Refuse => Err(Error::InvalidCertificate(explain(error))),
+                };
+                (Trust::Refused(failure), answer)
+            }
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.chain = chain;
+        seen.certificates = certificates;
+        seen.trust = trust;
+        seen.ocsp_stapled = !ocsp.is_empty();
+        answer
+    }
+
     /// The end of validity of the verified chain that lasts longest.
     fn decide(
         &self,
@@ -214,28 +253,7 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let certificates = 1 + rest.len();
-        let rest = &rest[..rest.len().min(CHAIN_CERTIFICATES_MAX - 1)];
-        let chain: Vec<_> = std::iter::once(leaf).chain(rest).map(|der| self.known.identity(der)).collect();
-        let decision = self.roots.as_ref().map(|roots| self.decide(roots, leaf, rest, &chain));
-        let (trust, answer) = match decision {
-            None => (Trust::NotChecked, Ok(ServerCertVerified::assertion())),
-            Some(Ok(until)) => (Trust::Verified(until), Ok(ServerCertVerified::assertion())),
-            Some(Err(error)) => {
-                let failure = judge::refusal(&error, &self.name.text, &chain, certificates, self.now_seconds());
-                let answer = match self.strictness {
-                    Strictness::WriteDown => Ok(ServerCertVerified::assertion()),
-                    Strictness::Refuse => Err(Error::InvalidCertificate(explain(error))),
-                };
-                (Trust::Refused(failure), answer)
-            }
-        };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.chain = chain;
-        seen.certificates = certificates;
-        seen.trust = trust;
-        seen.ocsp_stapled = !ocsp.is_empty();
-        answer
+        self.verdict_on(leaf, rest, ocsp)
     }
 
     fn verify_tls12_signature(

@@ -19,7 +19,7 @@ async fn misfortune(script: Vec<Act>) -> Report {
 async fn a_closed_port_is_refused_in_connect() {
     let report = ask("tls", json!({}), &Peer::closed_port().await.to_string(), PATIENCE).await;
     assert_eq!(gist(&report), "connect_refused in connect");
-    assert_eq!(report.declared.len(), 4);
+    assert_eq!(report.declared.len(), 5);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Servers of this process are asked for their certificates.
 
 mod misfortunes;
+mod versions;
 
 use std::time::Duration;
 

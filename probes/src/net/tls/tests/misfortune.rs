@@ -67,7 +67,6 @@ async fn settings_that_cannot_be_used_fail_before_anything_is_said() {
     for tls_config in [
         json!({ "min_version": "TLS13", "max_version": "TLS12", "insecure_skip_verify": true }),
         json!({ "max_version": "TLS11", "insecure_skip_verify": true }),
-        json!({ "min_version": "TLS10", "max_version": "TLS10" }),
         json!({ "ca": "no certificate" }),
         json!({ "ca_file": "/nonexistent/ca.pem" }),
         json!({ "ca_ref": "name" }),
