@@ -1,16 +1,18 @@
 //! Credentials as an `Authorization` header.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use http::HeaderValue;
 
+use super::settings::Credentials;
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::secret::Secret;
 
 /// A module's credentials.
 #[derive(Debug)]
-pub(super) enum Auth {
+pub(crate) enum Auth {
     /// There are none.
     None,
     /// Known when the module was loaded.
@@ -22,6 +24,25 @@ pub(super) enum Auth {
 }
 
 impl Auth {
+    /// The credentials that these keys give.
+    pub(crate) fn of(keys: &Credentials<'_>) -> Result<Self, String> {
+        if let Some(basic) = keys.basic_auth {
+            let user = basic.username.as_deref().filter(|name| !name.is_empty()).map(Secret::inline);
+            let user = or_file(user, basic.username_file.as_ref());
+            return Self::basic(user, or_file(basic.password.clone(), basic.password_file.as_ref()));
+        }
+        if let Some(authorization) = keys.authorization {
+            let scheme = authorization.r#type.as_deref().map_or("", str::trim);
+            let scheme = if scheme.is_empty() { "Bearer" } else { scheme };
+            let credentials = or_file(authorization.credentials.clone(), authorization.credentials_file.as_ref());
+            return Self::scheme(scheme, credentials);
+        }
+        if keys.bearer_token.is_some() || keys.bearer_token_file.is_some() {
+            return Self::scheme("Bearer", or_file(keys.bearer_token.cloned(), keys.bearer_token_file));
+        }
+        Ok(Self::None)
+    }
+
     /// Credentials of the scheme Basic.
     pub(super) fn basic(user: Secret, password: Secret) -> Result<Self, String> {
         match (user.value(), password.value()) {
@@ -39,7 +60,7 @@ impl Auth {
     }
 
     /// The header.
-    pub(super) fn header(&self, net: &Net) -> Result<Option<Cow<'_, HeaderValue>>, Failure> {
+    pub(crate) fn header(&self, net: &Net) -> Result<Option<Cow<'_, HeaderValue>>, Failure> {
         let unusable = |message: String| Failure::new(Reason::ConfigUnusable, message);
         Ok(Some(match self {
             Self::None => return Ok(None),
@@ -53,6 +74,15 @@ impl Auth {
                 Cow::Owned(sensitive(format!("{scheme} {credentials}")).map_err(unusable)?)
             }
         }))
+    }
+}
+
+/// A value, else what a file says, else nothing.
+fn or_file(value: Option<Secret>, path: Option<&PathBuf>) -> Secret {
+    match (value, path) {
+        (Some(value), _) => value,
+        (None, Some(path)) if !path.as_os_str().is_empty() => Secret::file(path),
+        _ => Secret::inline(""),
     }
 }
 
@@ -72,7 +102,7 @@ pub(super) fn sensitive(value: String) -> Result<HeaderValue, String> {
 }
 
 /// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::accept;
-use super::settings::{OAuth2, Written};
+use super::settings::{Credentials, OAuth2, Written};
 use crate::secret::Secret;
 
 /// Names that `http_headers` must not set, because something else does (blackbox_exporter's list).
@@ -33,16 +33,14 @@ const RESERVED_HEADERS: &[&str] = &[
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 pub(super) fn check(written: &Written) -> Result<(), String> {
-    credentials(written)?;
+    credentials(&written.credentials())?;
     proxy(
         written.proxy_url.as_ref(),
         written.no_proxy.as_deref(),
         written.proxy_from_environment,
         &written.proxy_connect_header,
     )?;
-    if let Some(name) = written.http_headers.keys().find(|name| is_reserved(name)) {
-        return Err(format!("http_headers: setting header {name:?} is not allowed"));
-    }
+    reserved_headers(written.http_headers.keys())?;
     if is_set(written.body.as_ref()) && is_path(written.body_file.as_ref()) {
         return Err("at most one of body and body_file may be set".to_owned());
     }
@@ -56,8 +54,12 @@ pub(super) fn check(written: &Written) -> Result<(), String> {
     compression(written)
 }
 
-fn is_reserved(name: &str) -> bool {
-    RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str())
+/// Names that `http_headers` sets.
+pub(crate) fn reserved_headers<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    match names.find(|name| RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str())) {
+        Some(name) => Err(format!("http_headers: setting header {name:?} is not allowed")),
+        None => Ok(()),
+    }
 }
 
 fn is_set(text: Option<&String>) -> bool {
@@ -79,29 +81,30 @@ fn one_source(name: &str, sources: [bool; 3]) -> Result<(), String> {
     }
 }
 
-fn credentials(written: &Written) -> Result<(), String> {
-    let token = is_secret(written.bearer_token.as_ref());
-    let token_file = is_path(written.bearer_token_file.as_ref());
+/// Credentials that contradict each other.
+pub(crate) fn credentials(keys: &Credentials<'_>) -> Result<(), String> {
+    let token = is_secret(keys.bearer_token);
+    let token_file = is_path(keys.bearer_token_file);
     if token && token_file {
         return Err("at most one of bearer_token and bearer_token_file may be set".to_owned());
     }
     let ways = [
-        ("basic_auth", written.basic_auth.is_some()),
-        ("authorization", written.authorization.is_some()),
-        ("oauth2", written.oauth2.is_some()),
+        ("basic_auth", keys.basic_auth.is_some()),
+        ("authorization", keys.authorization.is_some()),
+        ("oauth2", keys.oauth2.is_some()),
         ("bearer_token", token || token_file),
     ];
     let mut set = ways.into_iter().filter(|(_, set)| *set);
     if let (Some((one, _)), Some((other, _))) = (set.next(), set.next()) {
         return Err(format!("at most one of {one} and {other} may be set"));
     }
-    if let Some(basic) = &written.basic_auth {
+    if let Some(basic) = keys.basic_auth {
         let file = is_path(basic.username_file.as_ref());
         one_source("username", [is_set(basic.username.as_ref()), file, is_set(basic.username_ref.as_ref())])?;
         let file = is_path(basic.password_file.as_ref());
         one_source("password", [is_secret(basic.password.as_ref()), file, is_set(basic.password_ref.as_ref())])?;
     }
-    if let Some(authorization) = &written.authorization {
+    if let Some(authorization) = keys.authorization {
         let file = is_path(authorization.credentials_file.as_ref());
         let value = is_secret(authorization.credentials.as_ref());
         one_source("credentials", [value, file, is_set(authorization.credentials_ref.as_ref())])?;
@@ -109,7 +112,7 @@ fn credentials(written: &Written) -> Result<(), String> {
             return Err("authorization: type Basic is what basic_auth is for".to_owned());
         }
     }
-    written.oauth2.as_ref().map_or(Ok(()), oauth2)
+    keys.oauth2.map_or(Ok(()), oauth2)
 }
 
 fn oauth2(oauth2: &OAuth2) -> Result<(), String> {
@@ -140,7 +143,8 @@ fn oauth2(oauth2: &OAuth2) -> Result<(), String> {
     proxy(proxy_url.as_ref(), no_proxy.as_deref(), *proxy_from_environment, proxy_connect_header)
 }
 
-fn proxy(
+/// Keys of proxies that contradict each other.
+pub(crate) fn proxy(
     url: Option<&Secret>,
     no_proxy: Option<&str>,
     from_environment: bool,

@@ -7,7 +7,7 @@ use std::io;
 use crate::failure::{Failure, Reason};
 
 /// What a broken exchange means.
-pub(super) fn exchange(error: &hyper::Error) -> Failure {
+pub(crate) fn exchange(error: &hyper::Error) -> Failure {
     Failure::new(reason(error), Chain(error))
 }
 

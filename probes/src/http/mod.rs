@@ -3,26 +3,26 @@
 //! Keys, metrics and verdicts are blackbox_exporter's. Speaks HTTP/1 and HTTP/2; a connection serves one request.
 
 mod accept;
-mod auth;
+pub(crate) mod auth;
 mod body;
 mod client;
-mod conflicts;
+pub(crate) mod conflicts;
 mod cookies;
 mod decode;
 mod drive;
 mod except;
-mod headers;
+pub(crate) mod headers;
 mod intake;
 mod journey;
-mod judge;
-mod module;
+pub(crate) mod judge;
+pub(crate) mod module;
 mod proxy;
 mod redirect;
-mod settings;
+pub(crate) mod settings;
 mod size;
-mod url;
+pub(crate) mod url;
 mod verdict;
-mod wire;
+pub(crate) mod wire;
 
 #[cfg(test)]
 mod tests;

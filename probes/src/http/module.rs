@@ -17,7 +17,6 @@ use super::settings::Written;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
 use crate::net::{Family, Net, Tls, TlsSettings};
-use crate::secret::Secret;
 
 /// How a module asks and what it expects, ready to be used any number of times.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl Settings {
         let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let has_explicit_auth = written.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
-        let auth = if has_explicit_auth { Auth::None } else { auth(&written)? };
+        let auth = if has_explicit_auth { Auth::None } else { Auth::of(&written.credentials())? };
         let alpn: &[&str] = if written.enable_http2 { &["h2", "http/1.1"] } else { &[] };
         let elsewhere = TlsSettings { server_name: None, ..written.tls_config.clone() };
         Ok(Self {
@@ -118,7 +117,8 @@ const fn has_cel(written: &Written) -> bool {
     written.fail_if_body_json_matches_cel.is_some() || written.fail_if_body_json_not_matches_cel.is_some()
 }
 
-fn has_material(tls: &TlsSettings) -> bool {
+/// Whether the settings name anything that can be at fault.
+pub(crate) fn has_material(tls: &TlsSettings) -> bool {
     let TlsSettings { insecure_skip_verify: _, server_name: _, ca, ca_file, ca_ref, .. } = tls;
     let TlsSettings { cert, cert_file, cert_ref, key, key_file, key_ref, min_version, max_version, .. } = tls;
     ca.is_some()
@@ -146,9 +146,7 @@ fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
         // Found after the answer by blackbox_exporter.
         return Some((Reason::ConfigUnusable, format!("compression {name:?} is not known").into()));
     }
-    let basic = written.basic_auth.as_ref();
-    let by_reference = basic.is_some_and(|auth| auth.username_ref.is_some() || auth.password_ref.is_some())
-        || written.authorization.as_ref().is_some_and(|auth| auth.credentials_ref.is_some());
+    let by_reference = written.credentials().by_reference();
     let causes = [
         (method == "CONNECT", Reason::ConfigUnusable, "method CONNECT asks for a tunnel, not for an answer"),
         (by_reference, Reason::ConfigUnusable, "the keys that end in _ref need a secret manager, and there is none"),
@@ -161,29 +159,4 @@ fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
         ),
     ];
     causes.into_iter().find(|(is_so, ..)| *is_so).map(|(_, reason, message)| (reason, message.into()))
-}
-
-/// The module's own credentials.
-fn auth(written: &Written) -> Result<Auth, String> {
-    let or_file = |value: Option<Secret>, path: Option<&PathBuf>| match (value, path) {
-        (Some(value), _) => value,
-        (None, Some(path)) if !path.as_os_str().is_empty() => Secret::file(path),
-        _ => Secret::inline(""),
-    };
-    if let Some(basic) = &written.basic_auth {
-        let user = basic.username.as_deref().filter(|name| !name.is_empty()).map(Secret::inline);
-        let user = or_file(user, basic.username_file.as_ref());
-        return Auth::basic(user, or_file(basic.password.clone(), basic.password_file.as_ref()));
-    }
-    if let Some(authorization) = &written.authorization {
-        let scheme = authorization.r#type.as_deref().map_or("", str::trim);
-        let scheme = if scheme.is_empty() { "Bearer" } else { scheme };
-        let credentials = or_file(authorization.credentials.clone(), authorization.credentials_file.as_ref());
-        return Auth::scheme(scheme, credentials);
-    }
-    if written.bearer_token.is_some() || written.bearer_token_file.is_some() {
-        let credentials = or_file(written.bearer_token.clone(), written.bearer_token_file.as_ref());
-        return Auth::scheme("Bearer", credentials);
-    }
-    Ok(Auth::None)
 }

@@ -147,11 +147,41 @@ impl Default for Written {
     }
 }
 
+/// The keys that say who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Credentials<'a> {
+    pub(crate) basic_auth: Option<&'a BasicAuth>,
+    pub(crate) authorization: Option<&'a Authorization>,
+    pub(crate) bearer_token: Option<&'a Secret>,
+    pub(crate) bearer_token_file: Option<&'a PathBuf>,
+    pub(crate) oauth2: Option<&'a OAuth2>,
+}
+
+impl Written {
+    pub(super) fn credentials(&self) -> Credentials<'_> {
+        Credentials {
+            basic_auth: self.basic_auth.as_ref(),
+            authorization: self.authorization.as_ref(),
+            bearer_token: self.bearer_token.as_ref(),
+            bearer_token_file: self.bearer_token_file.as_ref(),
+            oauth2: self.oauth2.as_ref(),
+        }
+    }
+}
+
+impl Credentials<'_> {
+    /// Whether they stand in a secret manager, of which there is none.
+    pub(crate) fn by_reference(&self) -> bool {
+        self.basic_auth.is_some_and(|auth| auth.username_ref.is_some() || auth.password_ref.is_some())
+            || self.authorization.is_some_and(|auth| auth.credentials_ref.is_some())
+    }
+}
+
 /// Values of one request header, all sent, in this order.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct HeaderValues {
+pub(crate) struct HeaderValues {
     /// Values.
     #[serde(deserialize_with = "or_default")]
     pub(super) values: Vec<String>,
@@ -183,7 +213,7 @@ pub(super) struct HeaderMatch {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct BasicAuth {
+pub(crate) struct BasicAuth {
     /// User name.
     pub(super) username: Text,
     /// File with the user name.
@@ -202,7 +232,7 @@ pub(super) struct BasicAuth {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct Authorization {
+pub(crate) struct Authorization {
     /// The scheme; default Bearer.
     pub(super) r#type: Text,
     /// The credentials.
@@ -217,7 +247,7 @@ pub(super) struct Authorization {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
-pub(super) struct OAuth2 {
+pub(crate) struct OAuth2 {
     /// The client's name.
     pub(super) client_id: Text,
     /// The client's secret.
@@ -268,6 +298,6 @@ pub(super) struct OAuth2 {
 }
 
 /// YAML's null is the default.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -11,7 +11,7 @@ use crate::net::Secured;
 
 /// A connection, encrypted or not.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Plain(TcpStream),
     Encrypted(Box<Secured<TcpStream>>),
 }
