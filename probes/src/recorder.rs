@@ -28,13 +28,14 @@ pub(crate) const LAPS_MAX: usize = 256;
 pub struct Phase {
     name: &'static str,
     whole_only: bool,
-    extra: bool,
+    /// The name under which blackbox_exporter shows a lap that was completed, and one that was cut short.
+    shown: [Option<&'static str>; 2],
 }
 
 impl Phase {
     /// A phase, named by one lower-case word.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, whole_only: false, extra: false }
+        Self { name, whole_only: false, shown: [Some(name); 2] }
     }
 
     /// A phase whose gauge shows completed laps only: a lap in which the run failed counts as zero there.
@@ -45,7 +46,19 @@ impl Phase {
 
     /// Marks a phase that blackbox_exporter does not show.
     pub const fn extra(mut self) -> Self {
-        self.extra = true;
+        self.shown = [None; 2];
+        self
+    }
+
+    /// Marks a phase that blackbox_exporter counts to another.
+    pub const fn counted_to(mut self, other: &'static str) -> Self {
+        self.shown = [Some(other); 2];
+        self
+    }
+
+    /// Marks a phase that blackbox_exporter counts to another, if to any, when the run failed in it.
+    pub const fn cut_counted_to(mut self, other: Option<&'static str>) -> Self {
+        self.shown[1] = other;
         self
     }
 
@@ -59,9 +72,9 @@ impl Phase {
         self.whole_only
     }
 
-    /// Whether blackbox_exporter lacks it.
-    pub const fn is_extra(self) -> bool {
-        self.extra
+    /// The phase under whose name blackbox_exporter shows a lap, which was cut short or not; `None`: it does not.
+    pub const fn shown(self, cut: bool) -> Option<&'static str> {
+        self.shown[cut as usize]
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Kind, Measure, Reading, Report, Verdict};
+use tuermer_probes::{Kind, Measure, Phase, Reading, Report, Verdict};
 
 use super::number::seconds;
 use super::text::write_label;
@@ -169,15 +169,17 @@ impl<'r> Builder<'_, 'r> {
             return;
         }
         for lap in &report.laps {
-            if what == ProbeMetrics::All || !lap.phase.is_extra() {
-                let length = if lap.cut && lap.phase.is_whole_only() { Duration::ZERO } else { lap.length };
-                self.phase(lap.step.as_deref(), lap.phase.name(), length);
+            let phase = as_shown(lap.phase, kind, what);
+            if let Some(name) = name_of(phase, lap.cut, what) {
+                let length = if lap.cut && phase.is_whole_only() { Duration::ZERO } else { lap.length };
+                self.phase(lap.step.as_deref(), name, length);
             }
         }
         for phase in &report.declared {
-            let hidden = what == ProbeMetrics::Blackbox && phase.is_extra();
-            if !hidden && !report.laps.iter().any(|lap| lap.phase.name() == phase.name()) {
-                self.phase(None, phase.name(), Duration::ZERO);
+            if let Some(name) = name_of(as_shown(*phase, kind, what), false, what)
+                && !report.laps.iter().any(|lap| lap.phase.name() == phase.name())
+            {
+                self.phase(None, name, Duration::ZERO);
             }
         }
     }
@@ -203,6 +205,23 @@ impl<'r> Builder<'_, 'r> {
         self.labels.write(text);
         let end = offset(text.len());
         self.samples.list.push(Sample { family, value, start, end });
+    }
+}
+
+/// What blackbox_exporter makes of a phase is the kind's to say, also for those that every kind goes through.
+fn as_shown(phase: Phase, kind: &Kind, what: ProbeMetrics) -> Phase {
+    let is_it = |own: &&Phase| own.name() == phase.name();
+    match what {
+        ProbeMetrics::Blackbox => kind.phases.iter().find(is_it).copied().unwrap_or(phase),
+        ProbeMetrics::All => phase,
+    }
+}
+
+/// The name a lap of a phase is shown under, if it is.
+const fn name_of(phase: Phase, cut: bool, what: ProbeMetrics) -> Option<&'static str> {
+    match what {
+        ProbeMetrics::Blackbox => phase.shown(cut),
+        ProbeMetrics::All => Some(phase.name()),
     }
 }
 

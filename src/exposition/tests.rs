@@ -77,6 +77,27 @@ fn a_kind_whose_phases_are_extra_shows_none_as_blackbox_exporter() {
     assert!(!String::from_utf8(out).unwrap().contains("phase"));
 }
 
+#[test]
+fn a_kind_says_to_what_blackbox_exporter_counts_a_phase() {
+    const PHASES: &[Phase] =
+        &[CONNECT.counted_to("check"), TLS.counted_to("check"), QUEUE.cut_counted_to(Some("wait"))];
+    let mut kind = FAKE;
+    kind.phases = PHASES;
+    let shown = |cut, what| {
+        let mut report = report(30, Outcome::Pass);
+        report.laps =
+            vec![lap(None, CONNECT, 0, 10, false), lap(None, TLS, 10, 10, false), lap(None, QUEUE, 20, 10, cut)];
+        let mut out = Vec::new();
+        render_report(&report, &kind, what, Format::Text, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let phases = text.lines().filter_map(|line| line.strip_prefix("probe_fake_duration_seconds{phase=\""));
+        phases.map(|phase| phase.replace("\"}", "")).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(true, ProbeMetrics::Blackbox), ["check 0.02", "wait 0.01"]);
+    assert_eq!(shown(false, ProbeMetrics::Blackbox), ["check 0.02"]);
+    assert_eq!(shown(true, ProbeMetrics::All), ["connect 0.01", "queue 0.01", "tls 0.01"]);
+}
+
 fn store() -> Store {
     let store = Store::new();
     store.apply(&plan([

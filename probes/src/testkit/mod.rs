@@ -18,6 +18,7 @@ pub use responder::Responder;
 pub use zone::{Data, zone};
 
 use crate::net::{FileContent, Files, Net, Resolver};
+use crate::recorder::Phase;
 use crate::report::Report;
 use crate::target::Target;
 
@@ -66,6 +67,19 @@ pub fn gist(report: &Report) -> String {
             format!("{} in {phase}", failure.reason())
         }
     }
+}
+
+/// The phases that blackbox_exporter would show, sorted.
+pub fn phases_shown(kind: &str, report: &Report) -> Vec<&'static str> {
+    let phases = crate::kind(kind).expect("a known kind").phases;
+    let own = |phase: Phase| phases.iter().find(|own| own.name() == phase.name()).copied().unwrap_or(phase);
+    let laps = report.laps.iter().filter_map(|lap| own(lap.phase).shown(lap.cut));
+    let declared =
+        report.declared.iter().filter(|phase| !report.laps.iter().any(|lap| lap.phase.name() == phase.name()));
+    let mut names: Vec<_> = laps.chain(declared.filter_map(|phase| own(*phase).shown(false))).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Laps must have no gaps and no overlaps, and their lengths must add up to the duration.

@@ -69,7 +69,7 @@ fn lengths(report: &Report) -> [Option<f64>; 3] {
 /// Names of the phases that are shown: those that ran and those declared.
 fn phases(report: &Report) -> Vec<&'static str> {
     let mut names: Vec<_> = report.laps.iter().map(|lap| lap.phase).chain(report.declared.iter().copied()).collect();
-    names.retain(|phase| !phase.is_extra());
+    names.retain(|phase| phase.shown(false).is_some());
     let mut names: Vec<_> = names.into_iter().map(crate::Phase::name).collect();
     names.sort_unstable();
     names.dedup();
