@@ -8,6 +8,8 @@ mod mail;
 mod names;
 mod old_tls;
 mod pages;
+#[path = "../support/process/mod.rs"]
+mod process;
 mod reload;
 #[expect(dead_code, reason = "shared with tests that run tools to their end")]
 #[path = "../support/mod.rs"]

@@ -92,7 +92,7 @@ pub(crate) fn listening(daemon: &mut Daemon) -> SocketAddr {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let log = daemon.log();
-        let address = log.lines().filter(|line| line.contains("listening")).find_map(|line| {
+        let address = log.lines().filter(|line| line.contains("istening")).find_map(|line| {
             let word = line.split_whitespace().find_map(|word| word.strip_prefix("address="))?;
             word.parse().ok()
         });

@@ -1,0 +1,7 @@
+//! `http`: TLS, versions, proxies, phases.
+
+use crate::case::Case;
+
+pub(super) fn cases() -> Vec<Case> {
+    Vec::new()
+}

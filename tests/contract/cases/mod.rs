@@ -1,0 +1,35 @@
+//! The cases, in the order of section 7 of the contract.
+
+mod addresses;
+mod api;
+mod dns;
+mod grpc;
+mod http_redirects;
+mod http_requests;
+mod http_transport;
+mod http_verdicts;
+mod icmp;
+mod process;
+mod tcp_unix;
+mod websocket;
+
+use crate::case::Case;
+
+/// All cases.
+pub(crate) fn all() -> Vec<Case> {
+    [
+        process::cases(),
+        api::cases(),
+        addresses::cases(),
+        http_requests::cases(),
+        http_redirects::cases(),
+        http_verdicts::cases(),
+        http_transport::cases(),
+        tcp_unix::cases(),
+        dns::cases(),
+        icmp::cases(),
+        grpc::cases(),
+        websocket::cases(),
+    ]
+    .concat()
+}

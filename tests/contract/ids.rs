@@ -1,0 +1,51 @@
+//! The 250 cases of section 7 of the contract, and those that are still to be written.
+
+use std::collections::BTreeSet;
+
+/// Letters and how many cases each has.
+const CONTRACT: [(&str, usize); 10] =
+    [("P", 35), ("A", 33), ("I", 10), ("H", 86), ("T", 24), ("U", 4), ("D", 28), ("C", 7), ("G", 12), ("W", 11)];
+
+/// Cases that are not written yet, one word each. Take yours out when you add it.
+const TO_BE_WRITTEN: &[&str] = &[
+    "P1 P2 P3 P4 P5 P6 P7 P8 P9 P10 P11 P12 P13 P14 P15 P16 P17 P18 P19 P20",
+    "P21 P22 P23 P24 P25 P26 P27 P28 P29 P30 P31 P32 P33 P34 P35",
+    "A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 A11 A12 A13 A14 A15 A16 A17 A18 A19 A20",
+    "A21 A22 A23 A24 A25 A26 A27 A28 A29 A30 A31 A32 A33",
+    "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10",
+    "H1 H2 H3 H4 H5 H6 H7 H8 H9 H10 H11 H12 H13 H14 H15 H16 H17 H18 H19 H20",
+    "H21 H22 H23 H24 H25 H26 H27 H28 H29 H30 H31 H32 H33 H34 H35 H36 H37 H38 H39 H40",
+    "H41 H42 H43 H44 H45 H46 H47 H48 H49 H50 H51 H52 H53 H54 H55 H56 H57 H58 H59 H60",
+    "H61 H62 H63 H64 H65 H66 H67 H68 H69 H70 H71 H72 H73 H74 H75 H76 H77 H78 H79 H80",
+    "H81 H82 H83 H84 H85 H86",
+    "T3 T4 T5 T6 T9 T10 T11 T12 T13 T14 T15 T16 T17 T18 T19 T20 T21 T22 T23 T24",
+    "U2 U3 U4",
+    "D2 D3 D4 D5 D6 D7 D8 D9 D10 D11 D12 D13 D14 D15 D16 D17 D18 D19 D20 D21",
+    "D22 D23 D24 D25 D26 D27 D28",
+    "C2 C3 C4 C5 C6 C7",
+    "G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 G12",
+    "W1 W2 W3 W4 W5 W6 W7 W8 W9 W10 W11",
+];
+
+/// All ids.
+pub(crate) fn all() -> Vec<String> {
+    CONTRACT.iter().flat_map(|(letter, count)| (1..=*count).map(move |number| format!("{letter}{number}"))).collect()
+}
+
+/// Each id is written once, or still to be written.
+pub(crate) fn check(written: &[&str]) -> Result<(), String> {
+    let all = all();
+    let unknown: Vec<&&str> = written.iter().filter(|id| !all.iter().any(|known| known == *id)).collect();
+    let to_write: BTreeSet<&str> = TO_BE_WRITTEN.iter().flat_map(|ids| ids.split_whitespace()).collect();
+    let once: BTreeSet<&str> = written.iter().copied().collect();
+    let both: Vec<&&str> = once.iter().filter(|id| to_write.contains(**id)).collect();
+    let missing: Vec<&String> =
+        all.iter().filter(|id| !once.contains(id.as_str()) && !to_write.contains(id.as_str())).collect();
+    let twice = written.len() - once.len();
+    if !(unknown.is_empty() && both.is_empty() && missing.is_empty() && twice == 0) {
+        return Err(format!(
+            "unknown {unknown:?}, written and to be written {both:?}, missing {missing:?}, {twice} twice"
+        ));
+    }
+    Ok(())
+}
