@@ -125,6 +125,8 @@ reasons! {
     ProtocolError "protocol_error" Protocol;
     /// The peer sent more than the limit allows.
     TooLong "too_long" Protocol;
+    /// The peer sent more bytes than the module's limits allow.
+    ReceivedLimit "received_limit" Protocol;
     /// The answer could not be decompressed.
     DecodeError "decode_error" Protocol;
 
@@ -177,11 +179,15 @@ reasons! {
 
     /// The deadline passed; the phase says while doing what.
     Timeout "timeout" Timeout;
+    /// A phase took longer than the module's limits allow; the phase says which.
+    PhaseTimeout "phase_timeout" Timeout;
 
     /// The module's settings cannot be used: an unreadable file, a wrong address.
     ConfigUnusable "config_unusable" Internal;
     /// No list gave a word that counts: it refuses the agent's resolver, is silent, or fails its test.
     ListUnusable "list_unusable" Internal;
+    /// The address is not one that may be asked on behalf of `/probe`.
+    TargetRefused "target_refused" Internal;
     /// The agent ran out of file descriptors.
     AgentFd "agent_fd" Internal;
     /// The agent ran out of local ports.
@@ -203,7 +209,7 @@ reasons! {
 impl Reason {
     /// Whether the agent itself fell short, so that the run says nothing about the service.
     pub const fn is_shortage(self) -> bool {
-        matches!(self.class(), Class::Internal) && !matches!(self, Self::ConfigUnusable)
+        matches!(self.class(), Class::Internal) && !matches!(self, Self::ConfigUnusable | Self::TargetRefused)
     }
 
     /// What an operating-system error means for a run. The one place where errno values are judged.
@@ -274,6 +280,11 @@ impl Failure {
     /// The same failure, of a leg after which the run went on.
     pub(crate) fn at(self, place: Place) -> Self {
         Self { place: Some(Box::new(place)), ..self }
+    }
+
+    /// The same failure in other words.
+    pub(crate) fn reworded(&self, message: impl fmt::Display) -> Self {
+        Self { place: self.place.clone(), ..Self::new(self.reason, message) }
     }
 
     pub(crate) fn place(&self) -> Option<&Place> {

@@ -11,6 +11,7 @@
 //! Every file here is framework and every folder a protocol (`net` and `testkit` excepted). This crate knows no
 //! schedule, no metric format and no file.
 
+mod bounded;
 mod dns;
 mod dnsbl;
 mod failure;
@@ -29,11 +30,13 @@ pub mod settings;
 mod smtp;
 mod target;
 mod tcp;
+mod terms;
 #[cfg(any(test, feature = "testkit"))]
 #[expect(clippy::disallowed_methods, reason = "peers run beside the probe that is tested")]
 pub mod testkit;
 mod tls;
 mod unix;
+mod watch;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
 pub use measure::{Label, Measure, Reading, Shape, Unit};
@@ -43,6 +46,7 @@ pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
 pub use secret::Secret;
 pub use target::{HostPort, Invalid, Target, host_name, port_number};
+pub use terms::{Limits, PhaseLimits, Terms};
 
 /// Every kind there is: one line for a protocol.
 pub static KINDS: &[Kind] = &[

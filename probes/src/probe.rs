@@ -12,12 +12,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;
 use crate::net::{self, Net};
 use crate::recorder::{Phase, Recorder};
 use crate::report::{Outcome, Report};
 use crate::target::{Invalid, Target};
+use crate::terms::Terms;
 
 /// One question put to one service. This is all there is to write for a new kind.
 pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
@@ -31,6 +33,8 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
     const PHASES: &'static [Phase];
     /// True if blackbox_exporter shows no phase of this prober at all, not even those that other probers show.
     const PHASES_EXTRA: bool = false;
+    /// Whether a run has steps of its own, so that it cannot have one for each address.
+    const HAS_STEPS: bool = false;
     /// What a run can read, besides [`net::MEASURES`].
     const MEASURES: &'static [&'static Measure];
     /// What can be set. Deserialised strictly; unknown keys are errors.
@@ -62,11 +66,13 @@ pub struct Kind {
     pub phases: &'static [Phase],
     /// Whether blackbox_exporter shows no phase of this prober at all.
     pub phases_extra: bool,
+    /// Whether a run has steps of its own.
+    pub has_steps: bool,
     /// What a run can read, besides [`net::MEASURES`].
     pub measures: &'static [&'static Measure],
     read: ReadSettings,
     schema: fn() -> schemars::Schema,
-    bind: fn(&AnySettings, &Target) -> Result<BoxProbe, Invalid>,
+    bind: fn(&AnySettings, &Target) -> Result<Arc<dyn Run>, Invalid>,
     begin: fn(&AnySettings, &mut Recorder),
 }
 
@@ -85,6 +91,7 @@ impl Kind {
             target: P::TARGET,
             phases: P::PHASES,
             phases_extra: P::PHASES_EXTRA,
+            has_steps: P::HAS_STEPS,
             measures: P::MEASURES,
             read: |deserializer| {
                 let settings: P::Settings = erased_serde::deserialize(deserializer)?;
@@ -93,7 +100,7 @@ impl Kind {
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<P::Settings>(),
             bind: |settings, target| {
                 let probe = P::bind(&settings_of::<P>(settings), target)?;
-                Ok(BoxProbe(Arc::new(Bound { probe, settings: settings_of::<P>(settings) })))
+                Ok(Arc::new(Bound { probe, settings: settings_of::<P>(settings) }))
             },
             begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
         }
@@ -102,7 +109,7 @@ impl Kind {
     /// The kind with settings.
     pub fn module<'de>(&'static self, settings: impl serde::Deserializer<'de>) -> Result<Module, erased_serde::Error> {
         let mut settings = <dyn erased_serde::Deserializer<'_>>::erase(settings);
-        Ok(Module { kind: self, settings: (self.read)(&mut settings)? })
+        Ok(Module { kind: self, settings: (self.read)(&mut settings)?, terms: None })
     }
 
     /// The settings as a JSON schema.
@@ -120,6 +127,8 @@ fn settings_of<P: Probe>(settings: &AnySettings) -> Arc<P::Settings> {
 pub struct Module {
     kind: &'static Kind,
     settings: AnySettings,
+    /// `None`: as every run without terms.
+    terms: Option<Arc<Terms>>,
 }
 
 impl fmt::Debug for Module {
@@ -136,7 +145,13 @@ impl Module {
 
     /// Points the module at a target.
     pub fn bind(&self, target: &Target) -> Result<BoxProbe, Invalid> {
-        (self.kind.bind)(&self.settings, target)
+        Ok(BoxProbe { asked: (self.kind.bind)(&self.settings, target)?, terms: self.terms.clone() })
+    }
+
+    /// The module on these terms.
+    #[must_use]
+    pub fn on(self, terms: Terms) -> Self {
+        Self { terms: (!terms.is_empty()).then(|| Arc::new(terms)), ..self }
     }
 
     /// The report of a run that could not even start because the target cannot be asked.
@@ -152,11 +167,11 @@ struct Bound<P: Probe> {
     settings: Arc<P::Settings>,
 }
 
-trait Run: Send + Sync {
+pub(crate) trait Run: Send + Sync {
     fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a>;
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 impl<P: Probe> Run for Bound<P> {
     fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a> {
@@ -170,7 +185,10 @@ impl<P: Probe> Run for Bound<P> {
 
 /// A module bound to a target: pure data, ready to run any number of times.
 #[derive(Clone)]
-pub struct BoxProbe(Arc<dyn Run>);
+pub struct BoxProbe {
+    asked: Arc<dyn Run>,
+    terms: Option<Arc<Terms>>,
+}
 
 impl fmt::Debug for BoxProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,9 +199,12 @@ impl fmt::Debug for BoxProbe {
 impl BoxProbe {
     /// Asks once. The only place where a deadline is enforced and a panic is caught.
     pub async fn run(&self, net: &Net, timeout: Duration) -> Report {
+        if let Some(terms) = &self.terms {
+            return bounded::run(&*self.asked, terms, net, timeout).await;
+        }
         let mut recorder = Recorder::start(timeout);
         let deadline = recorder.deadline();
-        let asked = caught(self.0.run(net, &mut recorder));
+        let asked = caught(self.asked.run(net, &mut recorder));
         let outcome = match tokio::time::timeout_at(deadline, asked).await {
             Ok(Ok(())) => Outcome::Pass,
             Ok(Err(failure)) => Outcome::Fail(failure),
@@ -193,9 +214,12 @@ impl BoxProbe {
     }
 }
 
-fn late(recorder: &Recorder) -> Failure {
-    let timeout = recorder.deadline() - recorder.started();
+pub(crate) fn late(recorder: &Recorder) -> Failure {
+    let timeout = recorder.patience();
     match recorder.current_phase() {
+        Some(phase) if let Some(limit) = recorder.overdue() => {
+            Failure::new(Reason::PhaseTimeout, format_args!("longer in {} than its limit of {limit:?}", phase.name()))
+        }
         Some(phase) if phase == net::RESOLVE => {
             Failure::new(Reason::DnsTimeout, format_args!("no answer to the lookup within {timeout:?}"))
         }
@@ -205,7 +229,7 @@ fn late(recorder: &Recorder) -> Failure {
 }
 
 /// Turns a panic of the probe into the failure of this one run.
-async fn caught(mut asked: Running<'_>) -> Result<(), Failure> {
+pub(crate) async fn caught(mut asked: Running<'_>) -> Result<(), Failure> {
     std::future::poll_fn(move |context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context)));
         polled.unwrap_or_else(|_| {

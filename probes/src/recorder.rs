@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::failure::{Failure, Place};
 use crate::measure::{Label, Measure, Reading, Shape};
 use crate::report::{Lap, Note, NoteKind, Notes, Outcome, Report};
+use crate::terms::PhaseLimits;
+use crate::watch::Watch;
 
 /// Most notes of one run. Chosen: a long dialogue.
 pub const NOTES_MAX: usize = 256;
@@ -92,6 +94,19 @@ pub struct Recorder {
     declared: Vec<Phase>,
     readings: Vec<Reading>,
     notes: Notes,
+    /// What the run is held to besides its deadline; most runs are held to nothing.
+    bounds: Option<Box<Bounds>>,
+}
+
+/// What a run is held to besides its deadline.
+#[derive(Debug)]
+struct Bounds {
+    watch: Arc<Watch>,
+    phases: PhaseLimits,
+    /// When the present leg began, and when it must be over.
+    leg: Option<(Instant, Instant)>,
+    /// How long the present phase may take in all, and when that will be.
+    phase: Option<(Duration, Instant)>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the recorder is the one reader of the clock")]
@@ -119,7 +134,68 @@ impl Recorder {
             declared: Vec::new(),
             readings: Vec::with_capacity(24),
             notes: Notes::default(),
+            bounds: None,
         }
+    }
+
+    /// Holds the run to limits. The watch is told, at every change, when what goes on must be over.
+    pub(crate) fn hold(&mut self, watch: &Arc<Watch>, phases: PhaseLimits) {
+        self.bounds = Some(Box::new(Bounds { watch: Arc::clone(watch), phases, leg: None, phase: None }));
+    }
+
+    /// Begins a leg that must be over by `end`.
+    pub(crate) fn leg(&mut self, name: &Arc<str>, end: Instant) {
+        self.step(name);
+        let began = self.closed;
+        if let Some(bounds) = &mut self.bounds {
+            bounds.leg = Some((began, end));
+        }
+        self.tell_watch();
+    }
+
+    /// Begins the first leg: what was read so far was read of it, but for these measures, which are the run's.
+    pub(crate) fn first_leg(&mut self, name: &Arc<str>, end: Instant, of_run: &[&'static Measure]) {
+        self.leg(name, end);
+        for reading in self.readings.iter_mut().filter(|reading| reading.step.is_none()) {
+            if !of_run.iter().any(|measure| std::ptr::eq(*measure, reading.measure)) {
+                reading.step = Some(Arc::clone(name));
+            }
+        }
+    }
+
+    /// Ends the last leg: the run's own deadline counts again.
+    pub(crate) fn leave_legs(&mut self) {
+        if let Some(bounds) = &mut self.bounds {
+            bounds.leg = None;
+        }
+        self.leave_step();
+    }
+
+    /// How long the run, or its present leg, was to take.
+    pub(crate) fn patience(&self) -> Duration {
+        match self.bounds.as_ref().and_then(|bounds| bounds.leg) {
+            Some((began, end)) => end - began,
+            None => self.deadline - self.start,
+        }
+    }
+
+    /// The limit of the present phase, if that has passed.
+    pub(crate) fn overdue(&self) -> Option<Duration> {
+        let (limit, end) = self.bounds.as_ref()?.phase?;
+        (end <= instant() && end < self.deadline()).then_some(limit)
+    }
+
+    /// Tells the watch when what goes on now must be over. All laps of a phase within a leg count together.
+    fn tell_watch(&mut self) {
+        let Some(bounds) = &mut self.bounds else { return };
+        bounds.phase = self.current.and_then(|(phase, since)| {
+            let limit = bounds.phases.of(phase)?;
+            let of_leg = self.laps.iter().filter(|lap| lap.phase == phase && lap.step == self.step);
+            let spent: Duration = of_leg.map(|lap| lap.length).sum();
+            Some((limit, since + limit.saturating_sub(spent)))
+        });
+        let ends = [bounds.leg.map(|(_, end)| end), bounds.phase.map(|(_, end)| end)];
+        bounds.watch.expect_until(ends.into_iter().flatten().min());
     }
 
     /// Ends the current phase and begins the next. The first phase reaches back to the start of the run, the first of a
@@ -136,6 +212,7 @@ impl Recorder {
         };
         self.close(at, false);
         self.current = Some((phase, at));
+        self.tell_watch();
     }
 
     /// The moment this is called, on the run's clock.
@@ -166,18 +243,21 @@ impl Recorder {
     pub fn step(&mut self, name: &Arc<str>) {
         self.close(instant(), false);
         self.step = Some(Arc::clone(name));
+        self.tell_watch();
     }
 
     /// Ends the leg: what follows belongs to the run as a whole.
     pub fn leave_step(&mut self) {
         self.close(instant(), false);
         self.step = None;
+        self.tell_watch();
     }
 
     /// The leg failed here and the run goes on: ends the lap as cut short and writes its place into the failure.
     pub fn leg_failed(&mut self, failure: Failure) -> Failure {
         let place = self.current.map(|(phase, _)| Place { step: self.step.clone(), phase });
         self.close(instant(), true);
+        self.tell_watch();
         match place {
             Some(place) => failure.at(place),
             None => failure,
@@ -265,8 +345,13 @@ impl Recorder {
         self.start
     }
 
-    /// When the run must be over.
-    pub const fn deadline(&self) -> Instant {
+    /// When the run must be over, or its present leg where time is shared between legs.
+    pub fn deadline(&self) -> Instant {
+        self.bounds.as_ref().and_then(|bounds| bounds.leg).map_or(self.deadline, |(_, end)| end)
+    }
+
+    /// When the run as a whole must be over.
+    pub(crate) const fn run_deadline(&self) -> Instant {
         self.deadline
     }
 

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tuermer_probes::net::{Addresses, Network, RESOLVE};
 use tuermer_probes::settings::Span;
-use tuermer_probes::{KINDS, Kind, Module};
+use tuermer_probes::{KINDS, Kind, Limits, Module, Terms};
 
 use super::dump;
 use super::fault::Fault;
@@ -77,19 +78,10 @@ fn read_module(
         }
     };
     let names = KINDS.iter().map(|kind| kind.name).chain(MISSING);
-    fields.refuse_others(["prober", "timeout"].into_iter().chain(names.clone()), faults);
+    fields.refuse_others(["prober", "timeout", "network", "limits"].into_iter().chain(names.clone()), faults);
 
-    let timeout = fields.find("timeout").and_then(|timeout| {
-        let faults_of_timeout = Faults::default();
-        let reader = Reader::new(&timeout.value, timeout.place(), &faults_of_timeout);
-        match <Span as serde::Deserialize>::deserialize(reader) {
-            Ok(span) => Some(span.0).filter(|span| !span.is_zero()),
-            Err(error) => {
-                faults.push(faults_of_timeout.take(timeout.place(), error));
-                None
-            }
-        }
-    });
+    let timeout = fields.find("timeout").and_then(|timeout| value::<Span>(timeout, faults));
+    let timeout = timeout.map(|span| span.0).filter(|span| !span.is_zero());
 
     let prober = fields.required("prober", &what).and_then(|entry| Ok((entry.place(), entry.text()?)));
     let kind = match prober {
@@ -129,7 +121,56 @@ fn read_module(
             }
         }
     }
-    (module, timeout)
+    let terms = terms(&fields, kind, faults);
+    (module.map(|module| module.on(terms)), timeout)
+}
+
+/// What is said beside the section of a kind, and is the same for every kind.
+fn terms(fields: &Fields<'_, '_>, kind: Option<&'static Kind>, faults: &mut Vec<Fault>) -> Terms {
+    let mut terms = Terms::default();
+    if let Some(entry) = fields.find("network")
+        && let Some(network) = value::<Network>(entry, faults)
+    {
+        faults.extend(network.fault().map(|fault| Fault::new(entry.key_place, fault)));
+        if let Some(kind) = kind.filter(|_| network.addresses() == Addresses::All) {
+            let why = if kind.has_steps {
+                Some("asks several servers already, as its own section says")
+            } else if kind.phases.contains(&RESOLVE) {
+                None
+            } else {
+                Some("has no addresses to choose from")
+            };
+            faults.extend(
+                why.map(|why| Fault::new(entry.key_place, format_args!("`addresses: all`: {} {why}", kind.name))),
+            );
+        }
+        terms.network = Some(Arc::new(network));
+    }
+    if let Some(entry) = fields.find("limits")
+        && let Some(limits) = value::<Limits>(entry, faults)
+    {
+        if let Some(kind) = kind {
+            let phases = kind.phases.iter().map(|phase| phase.name());
+            for name in limits.phases.names().filter(|name| !phases.clone().any(|phase| phase == *name)) {
+                let what = format!("phase of {}", kind.name);
+                faults.push(Fault::unknown(entry.key_place, &what, name, phases.clone()));
+            }
+        }
+        terms.limits = limits;
+    }
+    terms
+}
+
+/// A value that knows how to read itself.
+fn value<T: serde::de::DeserializeOwned>(entry: &Entry<'_>, faults: &mut Vec<Fault>) -> Option<T> {
+    let seen = Faults::default();
+    match T::deserialize(Reader::new(&entry.value, entry.place(), &seen)) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            faults.push(seen.take(entry.place(), error));
+            None
+        }
+    }
 }
 
 /// Most faults told of one section. Chosen: enough to correct in one go.

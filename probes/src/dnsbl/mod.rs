@@ -49,6 +49,7 @@ impl Probe for Dnsbl {
     const TARGET: &'static str = "an address (192.0.2.1, 2001:db8::1), or a name: lists of addresses are asked about each \
                                   of its addresses, lists of domains about the name";
     const PHASES: &'static [Phase] = &[RESOLVE, SELF_TEST, QUERY];
+    const HAS_STEPS: bool = true;
     const MEASURES: &'static [&'static Measure] = measures::ALL;
     type Settings = Settings;
 

@@ -10,13 +10,12 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderValue;
 use http::header::HeaderName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::except::Except;
 use super::settings::Written;
 use super::url::Url;
 use crate::failure::{Failure, Reason, shown};
-use crate::net::{Family, Net};
+use crate::net::{Family, Net, TcpStream};
 use crate::recorder::{Phase, Recorder};
 use crate::secret::Secret;
 

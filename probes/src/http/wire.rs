@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-use crate::net::Secured;
+use crate::net::{Secured, TcpStream};
 
 /// A connection, encrypted or not.
 #[derive(Debug)]

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpSocket, TcpStream, UdpSocket, UnixStream};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::failure::{Failure, Reason};
-use crate::net::Net;
+use crate::net::{Net, Network, Stream, TcpStream, UnixStream};
 use crate::recorder::{Phase, Recorder};
 
 /// A connection is being opened.
@@ -33,7 +35,7 @@ pub(super) fn family_matches(source: Source, peer: SocketAddr) -> Result<(), Fai
 /// the forty milliseconds that the acknowledgement is held back.
 pub fn acknowledge_at_once(stream: &TcpStream) {
     // A wish that is not granted costs accuracy, not the answer.
-    let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
+    let _ = SockRef::from(&**stream).set_tcp_quickack(true);
 }
 
 impl Net {
@@ -51,29 +53,32 @@ impl Net {
         source: Source,
     ) -> Result<TcpStream, Failure> {
         recorder.enter(phase);
-        family_matches(source, peer)?;
+        let source = self.source(source, peer)?;
         let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.map_err(|error| Failure::io("cannot open a socket", &error))?;
+        self.use_interface(SockRef::from(&socket))?;
         if let Some(source) = source {
-            socket.bind(SocketAddr::new(source, 0)).map_err(|error| cannot_bind(source, &error))?;
+            socket.bind(source).map_err(|error| cannot_bind(source.ip(), &error))?;
         }
         let stream =
             socket.connect(peer).await.map_err(|error| Failure::io(&format!("cannot connect to {peer}"), &error))?;
         // Without it a short request may wait for the acknowledgement of the one before.
         stream.set_nodelay(true).map_err(|error| Failure::io("cannot set TCP_NODELAY", &error))?;
         recorder.note(format_args!("connected to {peer}"));
-        Ok(stream)
+        Ok(Stream::new(stream, self.watch()))
     }
 
     /// Opens a UDP socket that speaks with one peer only. Enters no phase: nothing travels.
     pub async fn udp(&self, peer: SocketAddr, source: Source) -> Result<UdpSocket, Failure> {
-        family_matches(source, peer)?;
-        let any = if peer.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-        let local = source.unwrap_or(any);
-        let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await.map_err(|error| match source {
-            Some(source) => cannot_bind(source, &error),
-            None => Failure::io("cannot open a socket", &error),
-        })?;
+        let source = self.source(source, peer)?;
+        let failed = |error: io::Error| Failure::io("cannot open a socket", &error);
+        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM.nonblocking(), Some(Protocol::UDP));
+        let socket = socket.map_err(failed)?;
+        self.use_interface(SockRef::from(&socket))?;
+        if let Some(source) = source {
+            socket.bind(&source.into()).map_err(|error| cannot_bind(source.ip(), &error))?;
+        }
+        let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
         socket.connect(peer).await.map_err(|error| Failure::io(&format!("cannot reach {peer}"), &error))?;
         Ok(socket)
     }
@@ -86,7 +91,7 @@ impl Net {
             Some(name) => Cow::Owned(PathBuf::from(OsStr::from_bytes(&[b"\0", name].concat()))),
             None => Cow::Borrowed(path),
         };
-        let stream = UnixStream::connect(spelt).await.map_err(|error| {
+        let stream = tokio::net::UnixStream::connect(spelt).await.map_err(|error| {
             let message = format!("cannot connect to {}: {error}", path.display());
             match error.kind() {
                 std::io::ErrorKind::NotFound => Failure::new(Reason::ConnectRefused, message),
@@ -94,7 +99,29 @@ impl Net {
             }
         })?;
         recorder.note(format_args!("connected to {}", path.display()));
-        Ok(stream)
+        Ok(Stream::new(stream, self.watch()))
+    }
+
+    /// The local address to speak from: the kind's own, else the module's.
+    pub(super) fn source(&self, source: Source, peer: SocketAddr) -> Result<Option<SocketAddr>, Failure> {
+        family_matches(source, peer)?;
+        match source {
+            Some(source) => Ok(Some(SocketAddr::new(source, 0))),
+            None => Ok(self.network().and_then(|network| network.source(peer))),
+        }
+    }
+
+    /// Has a socket use the module's interface only, if it names one (socket(7), `SO_BINDTODEVICE`).
+    pub(super) fn use_interface(&self, socket: SockRef<'_>) -> Result<(), Failure> {
+        let Some(name) = self.network().and_then(Network::interface) else { return Ok(()) };
+        socket.bind_device(Some(name.as_bytes())).map_err(|error| match error.raw_os_error() {
+            Some(libc::EPERM) => {
+                let message = format_args!("cannot use interface {name}: this system asks for CAP_NET_RAW");
+                Failure::new(Reason::AgentPermission, message)
+            }
+            Some(libc::ENODEV) => Failure::new(Reason::AgentNoRoute, format_args!("there is no interface {name}")),
+            _ => Failure::io(&format!("cannot use interface {name}"), &error),
+        })
     }
 }
 

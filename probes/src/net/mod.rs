@@ -4,9 +4,11 @@
 
 mod connect;
 mod icmp;
+mod network;
 mod resolve;
 mod resolver;
 mod stamp;
+mod stream;
 mod tls;
 
 use std::fmt;
@@ -17,17 +19,21 @@ use std::sync::Arc;
 
 pub use connect::{CONNECT, Source, acknowledge_at_once};
 pub use icmp::{Echo, EchoReply, EchoRoute};
+pub(crate) use network::Legs;
+pub use network::{Addresses, Network};
 pub use resolve::{Family, RESOLVE};
 pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
+pub use stream::{Stream, TcpStream, UnixStream};
 pub use tls::{Identity, Offer, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
 
+use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;
 use crate::secret::Secret;
 
 /// What every kind can read on the way to its service.
-pub const MEASURES: &[&[&Measure]] = &[resolve::MEASURES, tls::MEASURES];
+pub const MEASURES: &[&[&Measure]] = &[resolve::MEASURES, tls::MEASURES, bounded::MEASURES];
 
 /// Largest file a probe may ask for in bytes. Chosen: a bundle of all public authorities is a quarter of it.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -54,10 +60,13 @@ pub type Blackhole = dyn Fn(IpAddr) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct Net {
     resolver: Resolver,
+    resolvers: network::Resolvers,
     files: Arc<dyn Files>,
     roots: tls::SystemRoots,
     blackhole: Option<Arc<Blackhole>>,
     arrival_times: icmp::ArrivalTimes,
+    /// `None`: as the system has it.
+    way: Option<Arc<network::Way>>,
 }
 
 impl fmt::Debug for Net {
@@ -71,10 +80,12 @@ impl Net {
     pub fn new(resolver: Resolver, files: Arc<dyn Files>) -> Self {
         Self {
             resolver,
+            resolvers: network::Resolvers::default(),
             files,
             roots: tls::SystemRoots::default(),
             blackhole: None,
             arrival_times: icmp::ArrivalTimes::default(),
+            way: None,
         }
     }
 

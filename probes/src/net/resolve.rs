@@ -7,9 +7,12 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
+use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::measure::{Measure, Unit};
-use crate::net::{Net, ResolverError};
+use crate::net::network::INTERFACE_BYTES_MAX;
+use crate::net::resolver::no_address;
+use crate::net::{Legs, Net, ResolverError};
 use crate::recorder::{Phase, Recorder};
 use crate::settings::IpProtocol;
 
@@ -19,9 +22,6 @@ pub const RESOLVE: Phase = Phase::new("resolve");
 /// How long the preferred family is still waited for when the other's addresses are there. Chosen: one more question to
 /// the name server; where lookups of one family are lost for good, the other is used.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Longest name of a network interface (`IFNAMSIZ` of Linux, without its last byte).
-const INTERFACE_BYTES_MAX: usize = 15;
 
 static DNS_LOOKUP_TIME: Measure =
     Measure::level("probe_dns_lookup_time_seconds", Unit::Seconds, "Time taken to choose the address.");
@@ -72,19 +72,63 @@ impl Net {
         recorder.enter(RESOLVE);
         recorder.read(&IP_PROTOCOL, 0.0);
         recorder.read(&IP_ADDR_HASH, 0.0);
-        let before = recorder.now();
-        let chosen = match zoned(host) {
-            Some((address, zone)) => self.in_zone(host, address, zone, family),
-            None => self.pick(host, family).await.map(|address| SocketAddr::new(address, 0)),
+        let mut peer = match self.legs() {
+            Some(legs) if legs.are_unknown() => self.first_leg(legs, recorder, host, port, family).await?,
+            Some(legs) if let Some(peer) = legs.present(host) => peer,
+            _ => {
+                let before = recorder.now();
+                let chosen = match zoned(host) {
+                    Some((address, zone)) => self.in_zone(host, address, zone, family),
+                    None => self.pick(host, port, family).await.map(|address| SocketAddr::new(address, 0)),
+                };
+                recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
+                chosen?
+            }
         };
-        recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
-        let mut peer = chosen?;
         peer.set_port(port);
         let address = peer.ip();
         recorder.read(&IP_PROTOCOL, if address.is_ipv4() { 4.0 } else { 6.0 });
         recorder.read(&IP_ADDR_HASH, f64::from(address_hash(address)));
         recorder.note(format_args!("{host} is {address}"));
         Ok(peer)
+    }
+
+    /// Looks up all addresses of the run's host, and begins the leg of the first.
+    async fn first_leg(
+        &self,
+        legs: &Legs,
+        recorder: &mut Recorder,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Result<SocketAddr, Failure> {
+        let before = recorder.now();
+        let found = match zoned(host) {
+            Some((address, zone)) => self.in_zone(host, address, zone, family).map(|peer| vec![peer]),
+            None => {
+                let found = self.every(host, port, family).await;
+                found.map(|found| found.into_iter().map(|address| SocketAddr::new(address, 0)).collect())
+            }
+        };
+        recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
+        let found: Vec<SocketAddr> = found?;
+        let left_out = legs.found(host, &found);
+        if left_out > 0 {
+            recorder.note(format_args!("{left_out} of {} addresses are left out", found.len()));
+        }
+        let names = legs.names();
+        let end = bounded::share(recorder, names.len());
+        recorder.first_leg(&names[0], end, &[&DNS_LOOKUP_TIME]);
+        Ok(found[0])
+    }
+
+    /// All addresses of one family: those that the module gives the name, else what the resolver knows.
+    async fn of_family(&self, host: &str, port: u16, protocol: IpProtocol) -> Found {
+        match self.network().and_then(|network| network.known(host, port, protocol)) {
+            Some(known) if known.is_empty() => Err(no_address(host, protocol)),
+            Some(known) => Ok(known),
+            None => self.resolver.addresses(host, protocol).await,
+        }
     }
 
     /// An address in a zone: on a network interface, named or numbered.
@@ -111,7 +155,10 @@ impl Net {
     /// The address of another peer than the run's first: chosen alike, but the readings stay the first's, and the phase
     /// is the caller's.
     pub async fn address(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<IpAddr, Failure> {
-        let address = self.pick(host, family).await?;
+        let address = match self.legs().and_then(|legs| legs.present(host)) {
+            Some(peer) => peer.ip(),
+            None => self.pick(host, 0, family).await?,
+        };
         recorder.note(format_args!("{host} is {address}"));
         Ok(address)
     }
@@ -121,7 +168,7 @@ impl Net {
     pub async fn addresses(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<Vec<IpAddr>, Failure> {
         recorder.enter(RESOLVE);
         let before = recorder.now();
-        let found = self.every(host, family).await;
+        let found = self.every(host, 0, family).await;
         recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
         let addresses = found?;
         for address in &addresses {
@@ -130,17 +177,17 @@ impl Net {
         Ok(addresses)
     }
 
-    async fn every(&self, host: &str, family: Family) -> Result<Vec<IpAddr>, ResolverError> {
+    async fn every(&self, host: &str, port: u16, family: Family) -> Result<Vec<IpAddr>, ResolverError> {
         if family.fallback
             && let Ok(address) = host.parse()
         {
             return Ok(vec![address]);
         }
-        let mut preferred = pin!(self.resolver.addresses(host, family.preferred));
+        let mut preferred = pin!(self.of_family(host, port, family.preferred));
         if !family.fallback {
             return preferred.await;
         }
-        let mut fallback = pin!(self.resolver.addresses(host, other(family.preferred)));
+        let mut fallback = pin!(self.of_family(host, port, other(family.preferred)));
         let found = tokio::select! {
             biased;
             found = &mut preferred => {
@@ -159,18 +206,18 @@ impl Net {
         }
     }
 
-    async fn pick(&self, host: &str, family: Family) -> Result<IpAddr, ResolverError> {
+    async fn pick(&self, host: &str, port: u16, family: Family) -> Result<IpAddr, ResolverError> {
         if family.fallback
             && let Ok(address) = host.parse()
         {
             return Ok(address);
         }
-        let mut preferred = pin!(self.resolver.addresses(host, family.preferred));
+        let mut preferred = pin!(self.of_family(host, port, family.preferred));
         if !family.fallback {
             return Ok(preferred.await?[0]);
         }
         // Both are asked at once, but only an answer that decides is waited for.
-        let mut fallback = pin!(self.resolver.addresses(host, other(family.preferred)));
+        let mut fallback = pin!(self.of_family(host, port, other(family.preferred)));
         let (preferred, fallback) = tokio::select! {
             biased;
             found = &mut preferred => match found {

@@ -5,10 +5,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::failure::{Failure, Reason, shown};
-use crate::net::{Net, Secured, Source, Tls, acknowledge_at_once};
+use crate::net::{Net, Secured, Source, TcpStream, Tls, acknowledge_at_once};
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
 use crate::smtp::judge::Command;
 use crate::smtp::measures::{ENHANCED_STATUS_INFO, REPLY_CODE};

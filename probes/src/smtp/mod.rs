@@ -71,6 +71,7 @@ impl Probe for Smtp {
     const TARGET: &'static str = "a domain (example.org: every mail host of its MX), or one server with a port or in \
                                   brackets (mx.example.org:25, [2001:db8::1]:25)";
     const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, MAIL, RCPT, RSET, QUIT];
+    const HAS_STEPS: bool = true;
     const MEASURES: &'static [&'static Measure] = measures::ALL;
     type Settings = SmtpSettings;
 

@@ -9,10 +9,9 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
 
 use crate::failure::{Failure, Reason};
-use crate::net::{Net, Secured, Tls, acknowledge_at_once};
+use crate::net::{Net, Secured, TcpStream, Tls, UnixStream, acknowledge_at_once};
 use crate::recorder::Recorder;
 
 /// Longest line with its end. As in blackbox_exporter (Go's `bufio.MaxScanTokenSize`).

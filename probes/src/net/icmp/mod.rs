@@ -25,7 +25,7 @@ use tokio::net::UdpSocket;
 
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
-use crate::net::connect::{Source, cannot_bind, family_matches};
+use crate::net::connect::{Source, cannot_bind};
 use crate::net::icmp::inbox::{Arrival, Inbox, Others};
 use crate::net::icmp::packet::{IPV4_HEADER_BYTES_MAX, Request};
 
@@ -112,7 +112,7 @@ impl Net {
     pub fn echo(&self, route: &EchoRoute) -> Result<Echo, Failure> {
         let EchoRoute { peer, source, .. } = *route;
         let address = SocketAddr::new(peer, 0);
-        family_matches(source, address)?;
+        let source = self.source(source, address)?;
         let payload_bytes_max = packet::payload_bytes_max(peer);
         let payload_bytes = usize::try_from(route.payload_bytes).unwrap_or(usize::MAX);
         if payload_bytes > payload_bytes_max {
@@ -130,9 +130,9 @@ impl Net {
         let swallowed = self.blackhole.as_ref().is_some_and(|swallows| swallows(peer));
         let unusable = |error: io::Error| Failure::io("cannot set up an ICMP socket", &error);
         configure(&socket, access, route, swallowed).map_err(unusable)?;
+        self.use_interface(SockRef::from(&socket))?;
         if let Some(source) = source {
-            let local = SocketAddr::new(source, 0).into();
-            socket.bind(&local).map_err(|error| cannot_bind(source, &error))?;
+            socket.bind(&source.into()).map_err(|error| cannot_bind(source.ip(), &error))?;
         }
         socket.connect(&address.into()).map_err(|error| Failure::io(&format!("cannot send to {peer}"), &error))?;
         let identifier = match access {

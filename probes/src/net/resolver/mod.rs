@@ -271,7 +271,7 @@ fn absolute(name: &str) -> Result<Name, ResolverError> {
     Ok(parsed)
 }
 
-fn no_address(host: &str, protocol: IpProtocol) -> ResolverError {
+pub(super) fn no_address(host: &str, protocol: IpProtocol) -> ResolverError {
     let family = match protocol {
         IpProtocol::Ip4 => "IPv4",
         IpProtocol::Ip6 => "IPv6",
