@@ -51,6 +51,7 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
 }
 
 type AnySettings = Arc<dyn Any + Send + Sync>;
+type BindTarget = fn(&AnySettings, &Target) -> Result<Arc<dyn Run>, Invalid>;
 type ReadSettings = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<AnySettings, erased_serde::Error>;
 
 /// A protocol that can be probed: an entry of [`crate::KINDS`].
@@ -72,7 +73,7 @@ pub struct Kind {
     pub measures: &'static [&'static Measure],
     read: ReadSettings,
     schema: fn() -> schemars::Schema,
-    bind: fn(&AnySettings, &Target) -> Result<Arc<dyn Run>, Invalid>,
+    bind: BindTarget,
     begin: fn(&AnySettings, &mut Recorder),
 }
 

@@ -25,7 +25,7 @@ pub struct Terms {
 impl Terms {
     /// Whether they ask for anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.network.is_none() && self.limits.bytes_received.is_none() && self.limits.phases.0.is_none()
+        self.network.is_none() && self.limits.bytes_received.is_none() && self.limits.phases.0.is_empty()
     }
 }
 
@@ -45,17 +45,19 @@ pub struct Limits {
 
 /// Longest time in phases, by their names.
 #[derive(Debug, Clone, Default)]
-pub struct PhaseLimits(Option<Arc<[(Box<str>, Duration)]>>);
+pub struct PhaseLimits(Arc<[Limit]>);
+
+type Limit = (Box<str>, Duration);
 
 impl PhaseLimits {
     /// The limit of a phase.
     pub(crate) fn of(&self, phase: Phase) -> Option<Duration> {
-        self.0.as_deref()?.iter().find(|(name, _)| **name == *phase.name()).map(|(_, limit)| *limit)
+        self.0.iter().find(|(name, _)| **name == *phase.name()).map(|(_, limit)| *limit)
     }
 
     /// The names of the phases.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.as_deref().unwrap_or_default().iter().map(|(name, _)| &**name)
+        self.0.iter().map(|(name, _)| &**name)
     }
 }
 
@@ -68,6 +70,6 @@ impl<'de> Deserialize<'de> for PhaseLimits {
             )));
         }
         let limits: Vec<_> = read.into_iter().map(|(name, span)| (name, span.0)).collect();
-        Ok(Self((!limits.is_empty()).then(|| limits.into())))
+        Ok(Self(limits.into()))
     }
 }
