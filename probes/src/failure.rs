@@ -142,6 +142,8 @@ reasons! {
     SenderRefused "sender_refused" Rejected;
     /// The peer refused the credentials.
     AuthRefused "auth_refused" Rejected;
+    /// There is no token for the request: the token server could not be asked, or gave none.
+    TokenError "token_error" Rejected;
 
     /// The status is not one of the expected.
     StatusUnexpected "status_unexpected" Unexpected;

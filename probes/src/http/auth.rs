@@ -103,13 +103,24 @@ pub(super) fn sensitive(value: String) -> Result<HeaderValue, String> {
 
 /// RFC 4648 section 4.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = coded(b"+/", bytes);
+    text.extend(std::iter::repeat_n('=', (3 - bytes.len() % 3) % 3));
+    text
+}
+
+/// RFC 4648 section 5, without padding.
+pub(super) fn base64url(bytes: &[u8]) -> String {
+    coded(b"-_", bytes)
+}
+
+fn coded(last: &[u8; 2], bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for sextet in 0..4 {
-            let index = (group >> (18 - 6 * sextet)) & 63;
-            text.push(if sextet > chunk.len() { '=' } else { char::from(ALPHABET[index as usize]) });
+        for sextet in 0..=chunk.len() {
+            let index = (group >> (18 - 6 * sextet)) as usize & 63;
+            text.push(char::from(ALPHABET.get(index).copied().unwrap_or_else(|| last[index - 62])));
         }
     }
     text
@@ -123,7 +134,9 @@ mod tests {
     fn base64_pads() {
         for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), coded);
+            assert_eq!(base64url(plain.as_bytes()), coded.trim_end_matches('='));
         }
+        assert_eq!((base64(&[0xfb, 0xff]), base64url(&[0xfb, 0xff])), ("+/8=".to_owned(), "-_8".to_owned()));
     }
 
     #[test]

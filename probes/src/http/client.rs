@@ -1,5 +1,6 @@
 //! One question over one connection: opens it, speaks HTTP/1 or HTTP/2, hands back the answer's head with its body still to come.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -11,15 +12,15 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::PROCESSING;
 use super::body::{AnswerBody, Payload};
 use super::drive::{Drive, Io, Tasks};
 use super::judge;
-use super::proxy::{PROXY, Proxies, Proxy};
+use super::phases::Phases;
+use super::proxy::{Proxies, Proxy};
 use super::url::Url;
 use super::wire::Wire;
 use crate::failure::{Failure, Reason};
-use crate::net::{Family, Net, RESOLVE, Session, Stamped, Stamps, Tls};
+use crate::net::{Family, Net, Session, Stamped, Stamps, Tls};
 use crate::recorder::Recorder;
 
 /// Largest head of an answer in bytes. Chosen: eight times what common servers send at most.
@@ -40,6 +41,8 @@ pub(super) struct Destination<'a> {
     /// Which family of addresses is wanted.
     pub(super) family: Family,
     pub(super) proxies: Option<&'a Proxies>,
+    /// What the time counts to.
+    pub(super) phases: &'static Phases,
 }
 
 /// A usable connection.
@@ -62,52 +65,56 @@ pub(super) struct Answer {
 }
 
 impl Destination<'_> {
-    /// What a proxy is asked to open a tunnel to: the address where it is known, as blackbox_exporter does it.
-    fn authority(&self) -> String {
-        let port = self.url.port;
-        match self.address.or_else(|| self.url.host.parse().ok()) {
-            Some(address) => SocketAddr::new(address, port).to_string(),
-            None => format!("{}:{port}", self.url.host),
+    /// Whom a proxy is asked to open a tunnel to: the address where it is known, as blackbox_exporter does it.
+    fn host(&self) -> Cow<'_, str> {
+        match self.address {
+            Some(address) => address.to_string().into(),
+            None => Cow::Borrowed(&*self.url.host),
         }
+    }
+
+    /// The way to where the target listens, and the proxy that understands the request, if it goes to one as it is.
+    async fn way(&self, net: &Net, recorder: &mut Recorder) -> Result<(Wire, Option<Proxy>), Failure> {
+        let Destination { url, address, phases, .. } = *self;
+        let chosen = match self.proxies {
+            Some(proxies) => {
+                let proxy = proxies.choose(net, url, address).inspect_err(|_| recorder.enter(phases.proxy))?;
+                proxy.map(|proxy| (proxies, proxy))
+            }
+            None => None,
+        };
+        if let Some((proxies, proxy)) = chosen {
+            let wire = proxies.connect(net, recorder, &proxy, self.family, phases).await?;
+            if proxy.reads() && !url.tls {
+                return Ok((wire, Some(proxy.into_owned())));
+            }
+            let to = (&*self.host(), url.port);
+            return Ok((proxies.tunnel(net, recorder, &proxy, wire, to, phases.proxy).await?, None));
+        }
+        let address = match address {
+            Some(address) => address,
+            None => {
+                recorder.enter(phases.resolve);
+                net.address(recorder, &url.host, self.family).await?
+            }
+        };
+        let stream = net.tcp_in(phases.connect, recorder, SocketAddr::new(address, url.port), None).await?;
+        Ok((Wire::Plain(stream), None))
     }
 }
 
 impl Connection {
     /// Opens a connection, through a proxy where there is one for it.
     pub(super) async fn open(net: &Net, recorder: &mut Recorder, to: &Destination<'_>) -> Result<Self, Failure> {
-        let Destination { url, address, .. } = *to;
-        let via = match to.proxies {
-            Some(proxies) => {
-                let proxy = proxies.choose(net, url, address).inspect_err(|_| recorder.enter(PROXY))?;
-                proxy.map(|proxy| (proxies, proxy))
-            }
-            None => None,
-        };
-        let (stream, reader) = match via {
-            Some((proxies, proxy)) => {
-                let mut stream = proxy.connect(net, recorder, to.family).await?;
-                if url.tls {
-                    proxies.tunnel(net, recorder, &proxy, &mut stream, &to.authority()).await?;
-                    (stream, None)
-                } else {
-                    (stream, Some(proxy.into_owned()))
-                }
-            }
-            None => {
-                let address = match address {
-                    Some(address) => address,
-                    None => {
-                        recorder.enter(RESOLVE);
-                        net.address(recorder, &url.host, to.family).await?
-                    }
-                };
-                (net.tcp(recorder, SocketAddr::new(address, url.port), None).await?, None)
-            }
-        };
-        if !url.tls {
-            return Ok(Self { wire: Wire::Plain(stream), session: None, reader });
+        let (wire, reader) = to.way(net, recorder).await?;
+        if !to.url.tls {
+            return Ok(Self { wire, session: None, reader });
         }
-        let (stream, session) = to.tls.handshake(net, recorder, stream, to.name).await?;
+        let (stream, session) = if to.phases.is_aside {
+            to.tls.handshake_aside(to.phases.tls, net, recorder, wire, to.name).await?
+        } else {
+            to.tls.handshake(net, recorder, wire, to.name).await?
+        };
         Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session), reader })
     }
 
@@ -116,9 +123,14 @@ impl Connection {
         self.session.as_ref().is_some_and(|session| session.alpn.as_deref() == Some(b"h2"))
     }
 
-    /// Asks, in phase [`PROCESSING`], and waits for the head of the final answer.
-    pub(super) async fn ask(self, recorder: &mut Recorder, request: Request<Payload>) -> Result<Answer, Failure> {
-        recorder.enter(PROCESSING);
+    /// Asks, in phase `processing`, and waits for the head of the final answer.
+    pub(super) async fn ask(
+        self,
+        recorder: &mut Recorder,
+        phases: &Phases,
+        request: Request<Payload>,
+    ) -> Result<Answer, Failure> {
+        recorder.enter(phases.processing);
         let stamps = Stamps::new();
         let is_http2 = self.is_http2();
         let io = TokioIo::new(Stamped::new(self.wire, stamps.clone()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::accept;
-use super::settings::{Credentials, OAuth2, Written};
+use super::settings::{Credentials, OAuth2, ProxyKeys, Written};
 use crate::secret::Secret;
 
 /// Names that `http_headers` must not set, because something else does (blackbox_exporter's list).
@@ -30,16 +30,11 @@ const RESERVED_HEADERS: &[&str] = &[
 ];
 
 /// The grant whose assertion the client signs (RFC 7523 section 2.1).
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 pub(super) fn check(written: &Written) -> Result<(), String> {
     credentials(&written.credentials())?;
-    proxy(
-        written.proxy_url.as_ref(),
-        written.no_proxy.as_deref(),
-        written.proxy_from_environment,
-        &written.proxy_connect_header,
-    )?;
+    proxy_keys(written.proxy())?;
     reserved_headers(written.http_headers.keys())?;
     if is_set(written.body.as_ref()) && is_path(written.body_file.as_ref()) {
         return Err("at most one of body and body_file may be set".to_owned());
@@ -139,8 +134,11 @@ fn oauth2(oauth2: &OAuth2) -> Result<(), String> {
             return Err("oauth2: signature_algorithm must be RS256, RS384 or RS512".to_owned());
         }
     }
-    let OAuth2 { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, .. } = oauth2;
-    proxy(proxy_url.as_ref(), no_proxy.as_deref(), *proxy_from_environment, proxy_connect_header)
+    proxy_keys(oauth2.proxy())
+}
+
+fn proxy_keys(keys: ProxyKeys<'_>) -> Result<(), String> {
+    proxy(keys.url, keys.no_proxy, keys.from_environment, keys.connect_header)
 }
 
 /// Keys of proxies that contradict each other.

@@ -67,7 +67,7 @@ fn read(rule: &str) -> (Host, Option<u16>) {
     if let Ok(address) = address.parse::<IpAddr>() {
         return (Host::Network(address, if address.is_ipv4() { 32 } else { 128 }), port);
     }
-    let host = host.strip_prefix('*').unwrap_or(host);
+    let host = if host.starts_with("*.") { &host[1..] } else { host };
     match host.strip_prefix('.') {
         Some(domain) => (Host::Domain(domain.to_owned(), false), port),
         None => (Host::Domain(host.to_owned(), true), port),

@@ -1,5 +1,6 @@
-//! The request headers of a module: which go everywhere, which only to the host they are meant for.
+//! The request headers of a module: which go everywhere, which only to the origin they are meant for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -10,9 +11,9 @@ use crate::net::Net;
 use crate::secret::Secret;
 
 /// Sent where the module names no User-Agent.
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tuermer/", env!("CARGO_PKG_VERSION")));
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tuermer/", env!("CARGO_PKG_VERSION")));
 
-/// Names whose values are credentials: they never go to another host than the target's (Go's list).
+/// Names whose values are credentials (Go's list).
 const CREDENTIALS: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::COOKIE,
@@ -21,6 +22,11 @@ const CREDENTIALS: [HeaderName; 6] = [
     header::PROXY_AUTHORIZATION,
     header::PROXY_AUTHENTICATE,
 ];
+
+/// What the names of other headers have in them whose values let others in, without `-` and `_`. Chosen: the words that
+/// public interfaces use.
+const SENSITIVE: [&str; 11] =
+    ["auth", "token", "secret", "passw", "apikey", "accesskey", "credential", "session", "cookie", "jwt", "signature"];
 
 /// Headers that speak of the request's body: they go when the body goes.
 pub(super) const OF_BODY: [HeaderName; 4] =
@@ -33,12 +39,33 @@ pub(super) struct Headers {
     pub(super) host: Option<HeaderValue>,
     /// What every host may see.
     pub(super) open: HeaderMap,
-    /// What only the target's host may see.
-    pub(super) confidential: HeaderMap,
-    /// What only the target's host may see and is read from files.
+    /// What only the target's origin may see.
+    confidential: Confidential,
+    /// What only the target's origin may see and is read from files.
     in_files: Vec<(HeaderName, Secret)>,
     /// The name of a header that no request can carry.
     illegal: Option<String>,
+}
+
+/// Headers that only the target's origin may see.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Confidential {
+    /// What blackbox_exporter too keeps from other hosts.
+    pub(super) credentials: HeaderMap,
+    /// What it would send anywhere: values that the module calls secret, or whose names say so.
+    pub(super) secrets: HeaderMap,
+}
+
+impl Confidential {
+    fn of(&mut self, name: &HeaderName) -> &mut HeaderMap {
+        if CREDENTIALS.contains(name) { &mut self.credentials } else { &mut self.secrets }
+    }
+}
+
+/// Whether a header's name says that its value lets others in.
+fn is_sensitive(name: &HeaderName) -> bool {
+    let plain: String = name.as_str().chars().filter(|c| !matches!(c, '-' | '_')).collect();
+    CREDENTIALS.contains(name) || SENSITIVE.iter().any(|word| plain.contains(word))
 }
 
 impl Headers {
@@ -46,7 +73,7 @@ impl Headers {
         let mut headers = Self {
             host: None,
             open: HeaderMap::with_capacity(single.len() + many.len() + 1),
-            confidential: HeaderMap::new(),
+            confidential: Confidential::default(),
             in_files: Vec::new(),
             illegal: None,
         };
@@ -73,9 +100,9 @@ impl Headers {
             header::HOST => self.host = Some(value).filter(|value| !value.is_empty()),
             // What they say follows from the body that is really sent.
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => {}
-            name if CREDENTIALS.contains(&name) => {
+            name if is_sensitive(&name) => {
                 value.set_sensitive(true);
-                self.confidential.insert(name, value);
+                self.confidential.of(&name).insert(name, value);
             }
             name => {
                 self.open.insert(name, value);
@@ -89,13 +116,13 @@ impl Headers {
             self.illegal.get_or_insert_with(|| text.to_owned());
             return;
         };
-        let open = values.values.iter().map(|value| (Ok(value.as_str()), CREDENTIALS.contains(&name)));
+        let open = values.values.iter().map(|value| (Ok(value.as_str()), is_sensitive(&name)));
         let secret = values.secrets.iter().map(|secret| (secret.value().map_err(|_| secret), true));
         for (value, is_confidential) in open.chain(secret) {
             match value.map(|value| HeaderValue::try_from(value.trim())) {
                 Ok(Ok(mut value)) => {
                     value.set_sensitive(is_confidential);
-                    let map = if is_confidential { &mut self.confidential } else { &mut self.open };
+                    let map = if is_confidential { self.confidential.of(&name) } else { &mut self.open };
                     map.append(&name, value);
                 }
                 Ok(Err(_)) => {
@@ -107,20 +134,23 @@ impl Headers {
         self.in_files.extend(values.files.iter().map(|path| (name.clone(), Secret::file(path))));
     }
 
-    /// What only the target's host may see, with the files as they are now.
-    pub(super) fn read_confidential(&self, net: &Net) -> Result<HeaderMap, Failure> {
+    /// What only the target's origin may see, with the files as they are now.
+    pub(super) fn read_confidential(&self, net: &Net) -> Result<Cow<'_, Confidential>, Failure> {
         let unusable = |name: &str| {
             Failure::new(Reason::ConfigUnusable, format_args!("header {name:?} is not one that a request can carry"))
         };
         if let Some(name) = &self.illegal {
             return Err(unusable(name));
         }
+        if self.in_files.is_empty() {
+            return Ok(Cow::Borrowed(&self.confidential));
+        }
         let mut headers = self.confidential.clone();
         for (name, secret) in &self.in_files {
             let mut value = HeaderValue::try_from(net.secret(secret)?).map_err(|_| unusable(name.as_str()))?;
             value.set_sensitive(true);
-            headers.append(name, value);
+            headers.of(name).append(name, value);
         }
-        Ok(headers)
+        Ok(Cow::Owned(headers))
     }
 }

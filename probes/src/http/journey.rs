@@ -12,15 +12,17 @@ use super::REDIRECTS;
 use super::body::Payload;
 use super::client::{Answer, Connection, Destination};
 use super::cookies::Jar;
-use super::headers;
+use super::headers::{self, Confidential};
 use super::module::Settings;
+use super::phases::OF_TARGET;
 use super::redirect::{self, Astray, REDIRECTS_MAX};
 use super::url::Url;
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::recorder::Recorder;
 
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// A connection serves one request.
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// A request on its way, perhaps through redirects.
 pub(super) struct Journey<'a> {
@@ -35,8 +37,8 @@ pub(super) struct Journey<'a> {
     pub(super) server_name: Cow<'a, str>,
     pub(super) method: Method,
     pub(super) body: Payload,
-    /// Headers for the first host only.
-    pub(super) confidential: HeaderMap,
+    /// Headers for the target's origin only.
+    pub(super) confidential: Cow<'a, Confidential>,
     pub(super) authorization: Option<Cow<'a, HeaderValue>>,
     pub(super) jar: Jar,
     pub(super) route: Route<'a>,
@@ -44,13 +46,36 @@ pub(super) struct Journey<'a> {
 
 /// What has become of the way.
 pub(super) struct Route<'a> {
-    /// The host that the credentials are for.
-    pub(super) first_host: &'a str,
-    /// Whether the way has never left that host, nor encryption once it was there.
-    pub(super) is_trusted: bool,
+    /// Whom everything confidential is for.
+    pub(super) first: &'a Url,
+    /// Whether the way never left the target's origin, nor encryption once it was there.
+    pub(super) is_home: bool,
+    /// Whether credentials still go along. They are lost too where blackbox_exporter loses them.
+    pub(super) keeps_credentials: bool,
+    /// Whether the present hop is one to the target: its address, and what it is verified for, are the target's.
+    pub(super) is_target: bool,
     pub(super) redirects: u32,
     /// Whether the request's body was dropped with its method.
     pub(super) lost_body: bool,
+}
+
+impl<'a> Route<'a> {
+    /// The way begins.
+    pub(super) const fn from(first: &'a Url) -> Self {
+        Self { first, is_home: true, keeps_credentials: true, is_target: true, redirects: 0, lost_body: false }
+    }
+
+    /// Goes from one URL to the next. blackbox_exporter asks the target by its address; so an absolute redirect to the
+    /// target's name leads, as it sees it, to another host.
+    fn turn(&mut self, from: &Url, next: &redirect::Next, trusts_own_name: bool) {
+        let redirect::Next { url, is_relative } = next;
+        let is_known = *is_relative || trusts_own_name || url.host.parse::<IpAddr>().is_ok();
+        self.is_home &= self.first.is_origin_of(url) && (url.tls || !from.tls);
+        self.keeps_credentials &= self.is_home && is_known;
+        if !is_relative {
+            self.is_target = is_known && url.host.eq_ignore_ascii_case(&self.first.host);
+        }
+    }
 }
 
 /// The answer that counts.
@@ -110,24 +135,24 @@ impl Journey<'_> {
         let redirect::Next { url, is_relative } = next;
         let scheme = if url.tls { "https" } else { "http" };
         recorder.note(format_args!("redirected to {scheme}://{}:{}{}", url.host, url.port, url.path.path()));
-        let lost_encryption = self.url.tls && !url.tls;
-        self.route.is_trusted &= !lost_encryption && url.host.eq_ignore_ascii_case(self.route.first_host);
-        let is_same_host = url.host.eq_ignore_ascii_case(&self.url.host);
+        let next = redirect::Next { url, is_relative };
+        self.route.turn(&self.url, &next, self.settings.trust_own_name_redirects);
+        let redirect::Next { url, .. } = next;
         if !is_relative {
             self.host = Cow::Owned(url.authority.clone());
             self.server_name = Cow::Owned(url.host.to_string());
+            // blackbox_exporter asks for the address again.
+            if !self.route.is_target {
+                self.address = None;
+            }
         }
         self.method = method;
         self.url = Cow::Owned(url);
-        if !is_same_host {
-            self.address = None;
-        }
     }
 
     /// One request and the head of its answer.
     async fn ask(&self, net: &Net, recorder: &mut Recorder) -> Result<Answer, Failure> {
-        let is_first_host = self.url.host.eq_ignore_ascii_case(self.route.first_host);
-        let tls = if is_first_host { &self.settings.tls } else { &self.settings.tls_elsewhere };
+        let tls = if self.route.is_target { &self.settings.tls } else { &self.settings.tls_elsewhere };
         let destination = Destination {
             url: &self.url,
             address: self.address,
@@ -135,11 +160,12 @@ impl Journey<'_> {
             name: &self.server_name,
             family: self.settings.family,
             proxies: self.settings.proxies.as_ref(),
+            phases: &OF_TARGET,
         };
         let connection = Connection::open(net, recorder, &destination).await?;
         let request = self.request(&connection)?;
         self.note(recorder, connection.is_http2());
-        let answer = connection.ask(recorder, request).await?;
+        let answer = connection.ask(recorder, &OF_TARGET, request).await?;
         recorder.received(format_args!("{:?} {}", answer.head.version, answer.head.status));
         Ok(answer)
     }
@@ -173,7 +199,8 @@ impl Journey<'_> {
 
     fn headers(&self, is_http2: bool) -> Result<HeaderMap, Failure> {
         let module = &self.settings.headers.open;
-        let mut headers = HeaderMap::with_capacity(module.len() + self.confidential.len() + 4);
+        let Confidential { credentials, secrets } = &*self.confidential;
+        let mut headers = HeaderMap::with_capacity(module.len() + credentials.len() + secrets.len() + 4);
         if !is_http2 {
             headers.insert(header::HOST, HeaderValue::clone(&self.host));
         }
@@ -182,8 +209,11 @@ impl Journey<'_> {
             headers.insert(header::CONNECTION, CLOSE);
         }
         let mut authorization = self.url.authorization.as_ref();
-        if self.route.is_trusted {
-            self.extend(&mut headers, &self.confidential);
+        if self.route.is_home {
+            self.extend(&mut headers, secrets);
+        }
+        if self.route.keeps_credentials {
+            self.extend(&mut headers, credentials);
             authorization = authorization.or(self.authorization.as_deref());
         }
         if let Some(authorization) = authorization
@@ -212,7 +242,7 @@ impl Journey<'_> {
 
 /// The URI of a request over HTTP/2, where its authority stands for the Host header (RFC 9113 section 8.3.1), or to a
 /// proxy (RFC 9112 section 3.2.2).
-fn absolute(scheme: Scheme, host: &HeaderValue, path: PathAndQuery) -> Result<Uri, Failure> {
+pub(super) fn absolute(scheme: Scheme, host: &HeaderValue, path: PathAndQuery) -> Result<Uri, Failure> {
     let unusable = || Failure::new(Reason::ConfigUnusable, "the Host header is not one that a URL can carry");
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme);

@@ -15,11 +15,15 @@ pub(crate) mod headers;
 mod intake;
 mod journey;
 pub(crate) mod judge;
+mod jwt;
 pub(crate) mod module;
+mod phases;
 mod proxy;
 mod redirect;
 pub(crate) mod settings;
 mod size;
+mod token;
+mod tunnel;
 pub(crate) mod url;
 mod verdict;
 pub(crate) mod wire;
@@ -39,7 +43,7 @@ use self::intake::{Intake, Source};
 use self::journey::{Arrival, Journey, Route};
 use self::module::RequestBody;
 pub(crate) use self::module::Settings;
-use self::proxy::PROXY;
+use self::phases::{PROXY, TOKEN};
 use self::redirect::REDIRECTS_MAX;
 use self::url::Url;
 use crate::failure::{Failure, Reason};
@@ -97,7 +101,7 @@ impl Probe for Http {
     const NAME: &'static str = "http";
     const ABOUT: &'static str = "Asks a web server for a page: status, version, headers, body, redirects, certificate.";
     const TARGET: &'static str = "a URL (`https://www.example.org/path`) or `host[:port][/path]`, asked unencrypted";
-    const PHASES: &'static [Phase] = &[RESOLVE, PROXY, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
+    const PHASES: &'static [Phase] = &[RESOLVE, TOKEN, PROXY, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
     const MEASURES: &'static [&'static Measure] = &[
         &STATUS_CODE,
         &CONTENT_LENGTH,
@@ -149,18 +153,20 @@ impl Probe for Http {
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
-        let skips_resolving = self.settings.proxies.as_ref().is_some_and(proxy::Proxies::skips_resolving);
-        let address = match skips_resolving {
+        let address = match self.settings.skips_resolving {
             true => None,
             false => Some(net.choose(recorder, &self.url.host, self.settings.family).await?),
         };
-        let journey = match self.prepare(net, recorder, address) {
+        let mut journey = match self.prepare(net, recorder, address) {
             Ok(journey) => journey,
             Err(failure) => {
                 recorder.enter(CHECK);
                 return Err(failure);
             }
         };
+        if let (Some(server), None) = (&self.settings.token_server, &journey.authorization) {
+            journey.authorization = Some(Cow::Owned(server.fetch(net, recorder).await?));
+        }
         match journey.run(net, recorder).await? {
             Arrival::Answer(answer) => self.judge(recorder, answer, true).await,
             Arrival::Unfollowed(answer) => self.judge(recorder, answer, self.settings.rules.has_body_rules()).await,
@@ -207,7 +213,7 @@ impl Http {
             confidential,
             authorization,
             jar: cookies::Jar::default(),
-            route: Route { first_host: &self.url.host, is_trusted: true, redirects: 0, lost_body: false },
+            route: Route::from(&self.url),
         })
     }
 

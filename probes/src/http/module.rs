@@ -12,8 +12,9 @@ use super::auth::Auth;
 use super::conflicts;
 use super::decode::Compression;
 use super::headers::Headers;
-use super::proxy::Proxies;
+use super::proxy::{Proxies, Wrong};
 use super::settings::Written;
+use super::token::TokenServer;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
 use crate::net::{Family, Net, Tls, TlsSettings};
@@ -23,9 +24,13 @@ use crate::net::{Family, Net, Tls, TlsSettings};
 pub(crate) struct Settings {
     pub(super) family: Family,
     pub(super) follow_redirects: bool,
+    /// Whether an absolute redirect to the target's own name leads to the target.
+    pub(super) trust_own_name_redirects: bool,
     pub(super) method: Method,
     pub(super) headers: Headers,
     pub(super) auth: Auth,
+    /// Where the token comes from that is shown instead.
+    pub(super) token_server: Option<TokenServer>,
     pub(super) body: RequestBody,
     pub(super) rules: Rules,
     pub(super) compression: Option<Compression>,
@@ -39,6 +44,8 @@ pub(crate) struct Settings {
     has_tls_material: bool,
     /// The proxies to ask through.
     pub(super) proxies: Option<Proxies>,
+    /// Whether the target's name is left to the proxy.
+    pub(super) skips_resolving: bool,
     /// What makes the module unusable, in words.
     unusable: Option<(Reason, Cow<'static, str>)>,
 }
@@ -62,23 +69,39 @@ impl Settings {
 
     fn of(written: Written) -> Result<Self, String> {
         conflicts::check(&written)?;
-        let (proxies, unusable) = match Proxies::of(&written) {
-            Ok(proxies) => (proxies, unusable(&written)),
-            Err(message) => (None, Some((Reason::ConfigUnusable, message.into()))),
-        };
+        let mut unusable = unusable(&written);
+        // blackbox_exporter looks at the keys only: there may be no proxy in the environment.
+        let has_proxy = written.proxy().url.is_some() || written.proxy_from_environment;
+        let skips_resolving = written.skip_resolve_phase_with_proxy && has_proxy;
+        let proxies = Proxies::of(&written.proxy(), &written.tls_config).or_else(|wrong| match wrong {
+            Wrong::Unreadable(message) => Err(message),
+            wrong => {
+                unusable.get_or_insert((Reason::ConfigUnusable, wrong.message()));
+                Ok(None)
+            }
+        })?;
         // Words that are not understood here were found unusable above.
         let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let has_explicit_auth = written.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
         let auth = if has_explicit_auth { Auth::None } else { Auth::of(&written.credentials())? };
         let alpn: &[&str] = if written.enable_http2 { &["h2", "http/1.1"] } else { &[] };
+        let family = Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback };
+        let token_server = written.oauth2.as_ref().filter(|_| !has_explicit_auth);
+        let token_server = token_server.map(|oauth2| TokenServer::of(oauth2, family, written.enable_http2));
+        let token_server = token_server.transpose().unwrap_or_else(|message| {
+            unusable.get_or_insert((Reason::ConfigUnusable, message.into()));
+            None
+        });
         let elsewhere = TlsSettings { server_name: None, ..written.tls_config.clone() };
         Ok(Self {
-            family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
+            family,
             follow_redirects: written.no_follow_redirects.map_or(written.follow_redirects, |no| !no),
+            trust_own_name_redirects: written.trust_own_name_redirects,
             method,
             headers: Headers::of(&written.headers, &written.http_headers),
             auth,
+            token_server,
             body: match (&written.body, &written.body_file) {
                 (Some(body), _) if !body.is_empty() => RequestBody::Inline(Bytes::from(body.clone().into_bytes())),
                 (_, Some(path)) if !path.as_os_str().is_empty() => RequestBody::File(path.clone()),
@@ -91,6 +114,7 @@ impl Settings {
             tls: Tls::new(written.tls_config.clone(), alpn),
             tls_elsewhere: Tls::new(elsewhere, alpn),
             proxies,
+            skips_resolving,
             unusable,
             rules: Rules::of(written),
         })
@@ -151,7 +175,6 @@ fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
         (method == "CONNECT", Reason::ConfigUnusable, "method CONNECT asks for a tunnel, not for an answer"),
         (by_reference, Reason::ConfigUnusable, "the keys that end in _ref need a secret manager, and there is none"),
         (written.enable_http3, Reason::AgentUnbuilt, "enable_http3: HTTP/3 is not spoken yet"),
-        (written.oauth2.is_some(), Reason::AgentUnbuilt, "oauth2: token servers are not spoken to yet"),
         (
             has_cel(written),
             Reason::AgentUnbuilt,

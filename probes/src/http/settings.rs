@@ -36,9 +36,12 @@ pub(super) struct Written {
     pub(super) ip_protocol_fallback: bool,
     /// Leave the target's name to the proxy.
     pub(super) skip_resolve_phase_with_proxy: bool,
-    /// Whether redirects are followed, at most ten.
+    /// Whether redirects are followed, at most ten unless `limits` say otherwise.
     #[serde(default = "yes")]
     pub(super) follow_redirects: bool,
+    /// Whether a redirect that spells out the target's own name still counts as one to the target: it keeps credentials,
+    /// `server_name` and the address. blackbox_exporter takes the name for another host, and so does the default.
+    pub(super) trust_own_name_redirects: bool,
     /// The old word for the opposite of `follow_redirects`, which it overrules.
     pub(super) no_follow_redirects: Option<bool>,
     /// Fail if the answer came encrypted.
@@ -115,6 +118,7 @@ impl Default for Written {
             ip_protocol_fallback: true,
             skip_resolve_phase_with_proxy: false,
             follow_redirects: true,
+            trust_own_name_redirects: false,
             no_follow_redirects: None,
             fail_if_ssl: false,
             fail_if_not_ssl: false,
@@ -243,7 +247,7 @@ pub(crate) struct Authorization {
     pub(super) credentials_ref: Text,
 }
 
-/// How a token is fetched (RFC 6749). Checked when loaded; not spoken yet.
+/// How a token is fetched for each run (RFC 6749 section 4.4, RFC 7523 section 2.1).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(inline)]
@@ -264,7 +268,8 @@ pub(crate) struct OAuth2 {
     pub(super) client_certificate_key_file: Option<PathBuf>,
     /// Name of the client's key in a secret manager: read, but of no use here.
     pub(super) client_certificate_key_ref: Text,
-    /// How the client shows who it is; default client_credentials.
+    /// What is shown for the token: `urn:ietf:params:oauth:grant-type:jwt-bearer` for an assertion that the client signs;
+    /// default: the client's name and secret.
     pub(super) grant_type: Text,
     /// How an assertion is signed: RS256, RS384 or RS512.
     pub(super) signature_algorithm: Text,
@@ -295,6 +300,43 @@ pub(crate) struct OAuth2 {
     /// Headers for the proxy's CONNECT.
     #[serde(deserialize_with = "or_default")]
     pub(super) proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+}
+
+/// The keys of a proxy, which stand in more than one section.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProxyKeys<'a> {
+    /// The proxy; not an empty one.
+    pub(super) url: Option<&'a Secret>,
+    /// Hosts that are asked without it; not an empty list.
+    pub(super) no_proxy: Option<&'a str>,
+    pub(super) from_environment: bool,
+    pub(super) connect_header: &'a BTreeMap<String, Vec<Secret>>,
+}
+
+impl<'a> ProxyKeys<'a> {
+    fn of(
+        url: Option<&'a Secret>,
+        no_proxy: Option<&'a str>,
+        from_environment: bool,
+        connect_header: &'a BTreeMap<String, Vec<Secret>>,
+    ) -> Self {
+        let url = url.filter(|url| url.value() != Ok(""));
+        Self { url, no_proxy: no_proxy.filter(|list| !list.is_empty()), from_environment, connect_header }
+    }
+}
+
+impl Written {
+    pub(super) fn proxy(&self) -> ProxyKeys<'_> {
+        let Self { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, .. } = self;
+        ProxyKeys::of(proxy_url.as_ref(), no_proxy.as_deref(), *proxy_from_environment, proxy_connect_header)
+    }
+}
+
+impl OAuth2 {
+    pub(super) fn proxy(&self) -> ProxyKeys<'_> {
+        let Self { proxy_url, no_proxy, proxy_from_environment, proxy_connect_header, .. } = self;
+        ProxyKeys::of(proxy_url.as_ref(), no_proxy.as_deref(), *proxy_from_environment, proxy_connect_header)
+    }
 }
 
 /// YAML's null is the default.

@@ -66,6 +66,19 @@ impl Url {
         })
     }
 
+    /// Whether the port is the scheme's because none was written.
+    pub(super) fn names_no_port(&self) -> bool {
+        let authority = self.authority.as_bytes();
+        authority.len() == self.host.len() || authority.ends_with(b"]")
+    }
+
+    /// Whether a request to another URL stays with whom a request to this one trusted: scheme, host and port are the same
+    /// (RFC 6454 section 4), or it only turns to the encrypted service of the same host.
+    pub(super) fn is_origin_of(&self, other: &Self) -> bool {
+        let is_upgrade = (self.tls, self.port, other.tls, other.port) == (false, 80, true, 443);
+        self.host.eq_ignore_ascii_case(&other.host) && (is_upgrade || (self.tls, self.port) == (other.tls, other.port))
+    }
+
     /// The URL without user.
     pub(super) fn without_user(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -164,6 +177,14 @@ fn escape(sent: &mut String, text: &str, fits: impl Fn(u8) -> bool) {
             }
         }
     }
+}
+
+/// User name and password of a URL without scheme.
+pub(super) fn user(rest: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (user, _) = authority.rsplit_once('@')?;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    Some((unescaped(name), unescaped(password)))
 }
 
 fn authorization(user: &str) -> Result<HeaderValue, String> {

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::{Secured, TcpStream};
 
-/// A connection, encrypted or not.
+/// A connection, encrypted or not. What is encrypted for the target may travel inside what is encrypted for a proxy.
 #[derive(Debug)]
 pub(crate) enum Wire {
     Plain(TcpStream),
-    Encrypted(Box<Secured<TcpStream>>),
+    Encrypted(Box<Secured<Self>>),
 }
 
 impl AsyncRead for Wire {

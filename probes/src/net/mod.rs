@@ -26,6 +26,7 @@ pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
 pub use stream::{Stream, TcpStream, UnixStream};
 pub use tls::{Identity, Offer, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
+pub(crate) use tls::{SignatureScheme, random_bytes, rsa_signature};
 
 use crate::bounded;
 use crate::failure::{Failure, Reason};

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use authority::{Authority, Leaf, in_days};
-pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, reset, say, starttls, trickle, wait_for_ever};
+pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, relay, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;
 pub use zone::{Data, zone};
 

@@ -25,6 +25,8 @@ pub enum Act {
     Flood(u8),
     /// Takes a TLS handshake and goes on encrypted.
     StartTls(Arc<ServerConfig>),
+    /// Carries everything to another server and back: what a tunnel does.
+    Relay(SocketAddr),
     /// Reads and forgets until the other side closes.
     HearNothingMore,
     /// Does nothing until the other side closes.
@@ -58,6 +60,11 @@ pub const fn flood(byte: u8) -> Act {
 /// Goes on encrypted.
 pub const fn starttls(config: Arc<ServerConfig>) -> Act {
     Act::StartTls(config)
+}
+
+/// Carries everything to another server and back.
+pub const fn relay(to: SocketAddr) -> Act {
+    Act::Relay(to)
 }
 
 /// Listens without an answer until the other side closes.
@@ -199,6 +206,15 @@ async fn perform(stream: TcpStream, script: Vec<Act>, ear: Arc<Mutex<Vec<u8>>>) 
                     Ok(stream) => wire = Wire::Tls(Box::new(stream)),
                     Err(_) => return,
                 }
+            }
+            Act::Relay(to) => {
+                let Ok(mut far) = TcpStream::connect(to).await else { return };
+                // Whichever side ends it, the test sees it on its own.
+                let _ = match &mut wire {
+                    Wire::Plain(near) => tokio::io::copy_bidirectional(near, &mut far).await,
+                    Wire::Tls(near) => tokio::io::copy_bidirectional(near, &mut far).await,
+                };
+                return;
             }
             Act::HearNothingMore | Act::WaitForEver => {
                 let mut buffer = [0; 4096];

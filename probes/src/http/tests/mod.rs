@@ -10,6 +10,7 @@ mod redirects;
 mod requests;
 mod settings;
 mod site;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::time::Duration;

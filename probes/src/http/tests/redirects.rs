@@ -219,7 +219,23 @@ async fn credentials_that_were_dropped_stay_dropped() {
 }
 
 #[tokio::test]
-async fn credentials_go_with_an_upgrade_but_not_with_a_downgrade() {
+async fn the_targets_own_name_is_trusted_where_the_module_says_so() {
+    let site = site(302, |seen| format!("http://localhost:{}/second", port(seen))).await;
+    let target = format!("http://localhost:{}/first", site.port());
+    let mut settings = credentials();
+    // Without the switch a secret header stays with the target by name, as in blackbox_exporter, but no credentials.
+    settings["http_headers"]["X-Auth-Token"] = json!({"values": ["t"]});
+    probe(settings.clone(), &target).await;
+    settings["trust_own_name_redirects"] = json!(true);
+    probe(settings, &target).await;
+    let seen = site.seen();
+    assert_eq!([brought(&seen[0]), brought(&seen[2]), brought(&seen[3])], [ALL; 3]);
+    assert_eq!(brought(&seen[1]), ["", "", "", "hunter2", "yes"]);
+    assert!(seen.iter().all(|seen| seen.header("x-auth-token") == "t"));
+}
+
+#[tokio::test]
+async fn nothing_confidential_goes_to_another_port_or_loses_encryption() {
     let authority = Authority::new();
     let plain = Site::open(|_| page("")).await;
     let port = plain.port();
@@ -228,11 +244,16 @@ async fn credentials_go_with_an_upgrade_but_not_with_a_downgrade() {
     let port = encrypted.port();
     let entrance = site(302, move |_| format!("https://localhost:{port}/")).await;
     let mut settings = credentials();
+    settings["trust_own_name_redirects"] = json!(true);
+    settings["headers"]["X-Api-Key"] = json!("hunter2");
     settings["tls_config"] = json!({"ca": authority.pem()});
     let report = probe(settings, &format!("http://localhost:{}/first", entrance.port())).await;
     assert_eq!(outcome(&report), ("up".to_owned(), [Some(200.0), Some(2.0)]));
-    assert_eq!(brought(&encrypted.seen()[0]), ALL);
-    assert_eq!(brought(&plain.seen()[0]), OPEN);
+    assert_eq!(entrance.seen()[0].header("x-api-key"), "hunter2");
+    for site in [&encrypted, &plain] {
+        assert_eq!(brought(&site.seen()[0]), OPEN);
+        assert_eq!(site.seen()[0].header("x-api-key"), "");
+    }
     assert_eq!(read(&report, "http_ssl"), Some(0.0));
 }
 

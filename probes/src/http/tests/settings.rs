@@ -79,6 +79,8 @@ fn contradictions_are_found_when_loading() {
         (json!({"proxy_connect_header": {"A": ["b"]}}), "proxy_connect_header needs"),
         (json!({"no_proxy": "x"}), "no_proxy needs proxy_url"),
         (json!({"proxy_from_environment": true, "proxy_url": "http://p/"}), "excludes"),
+        (json!({"proxy_url": "http://p:port/"}), "proxy_url is no URL"),
+        (json!({"proxy_url": "socks5://p:99999"}), "proxy_url is no URL"),
         (json!({"http_headers": {"auThorization": {"values": ["x"]}}}), "\"auThorization\" is not allowed"),
         (json!({"valid_http_versions": ["HTTP/3.0"]}), "needs enable_http3"),
         (json!({"enable_http3": true}), "enable_http2: false"),
@@ -127,7 +129,7 @@ fn secrets_never_show_themselves() {
 fn the_reference_knows_every_key() {
     let schema = serde_json::to_value(crate::kind("http").expect("the kind").schema()).expect("JSON");
     let keys = schema["properties"].as_object().expect("keys");
-    assert_eq!(keys.len(), 34);
+    assert_eq!(keys.len(), 35);
     assert!(keys.values().all(|key| key["description"].is_string()), "{schema}");
     assert_eq!(keys["follow_redirects"]["default"], json!(true));
 }

@@ -13,6 +13,7 @@ mod scan;
 mod seen;
 mod session;
 mod settings;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -34,10 +35,12 @@ use identity::Known;
 pub(super) use readings::MEASURES;
 use roots::Roots;
 pub(super) use roots::SystemRoots;
+pub(crate) use rustls::SignatureScheme;
 use scan::Answer;
 pub use seen::{Seen, Trust};
 pub use session::Session;
 pub use settings::{TlsSettings, TlsVersion};
+pub(crate) use sign::{random_bytes, rsa_signature};
 use verify::{Named, Strictness, Verifier};
 
 use crate::failure::{Failure, Reason};
@@ -193,6 +196,24 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         recorder.enter(phase);
+        let (seen, shaken) = self.shake(Strictness::Refuse, net, recorder, stream, name).await;
+        seen.read(recorder);
+        shaken
+    }
+
+    /// As [`Self::handshake_in`], with a peer that only helps to ask, such as a proxy: nothing is read off it.
+    pub(crate) async fn handshake_aside<S>(
+        &self,
+        phase: Phase,
+        net: &Net,
+        recorder: &mut Recorder,
+        stream: S,
+        name: &str,
+    ) -> Result<(Secured<S>, Session), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        recorder.enter(phase);
         self.shake(Strictness::Refuse, net, recorder, stream, name).await.1
     }
 
@@ -209,7 +230,9 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         recorder.enter(TLS);
-        self.shake(Strictness::WriteDown, net, recorder, stream, name).await
+        let (seen, shaken) = self.shake(Strictness::WriteDown, net, recorder, stream, name).await;
+        seen.read(recorder);
+        (seen, shaken)
     }
 
     async fn shake<S>(
@@ -246,7 +269,6 @@ impl Tls {
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let shaken = connector.connect(server_name, stream).await;
         let seen = verifier.take_seen();
-        seen.read(recorder);
         match shaken {
             Ok(stream) => {
                 let session = Session::of(stream.get_ref().1, seen.clone());
