@@ -16,8 +16,10 @@ use tokio::sync::Semaphore;
 use tuermer_probes::net::Net;
 
 use crate::agent_metrics::AgentMetrics;
+use crate::args::{LogFormat, LogLevel};
 use crate::config::{self, Loaded};
 use crate::exposition::{self, Format};
+use crate::history::History;
 use crate::plan::Plan;
 use crate::reload::Reloader;
 use crate::schedule::{Gate, Schedule};
@@ -37,16 +39,30 @@ pub struct Options {
     pub config_file: PathBuf,
     /// Seconds taken off the scrape timeout, so that the answer arrives in time.
     pub timeout_offset: f64,
+    /// How many probes on demand are remembered.
+    pub history_limit: usize,
+    /// How the log of a single probe is written.
+    pub prober_log: ProberLog,
     /// What is different in the world of the probes: the demo's town lives there.
     pub world: Option<Arc<Change>>,
     /// What the page shows and takes besides the checks.
     pub panel: Option<Box<dyn Panel>>,
 }
 
+/// How the log of a single probe is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProberLog {
+    /// How much of it.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
 impl Options {
     /// An agent with this configuration file.
     pub fn new(config_file: PathBuf) -> Self {
-        Self { config_file, timeout_offset: 0.5, world: None, panel: None }
+        let prober_log = ProberLog { level: LogLevel::Info, format: LogFormat::Logfmt };
+        Self { config_file, timeout_offset: 0.5, history_limit: 100, prober_log, world: None, panel: None }
     }
 
     fn net(&self, plan: &Plan) -> Result<Arc<Net>, String> {
@@ -64,6 +80,8 @@ pub struct Agent {
     loaded: ArcSwap<Loaded>,
     net: ArcSwap<Net>,
     store: Arc<Store>,
+    /// The last probes on demand.
+    history: History,
     /// `None` once the agent stops.
     schedule: Mutex<Option<Schedule>>,
     /// For probes on demand: apart from that of checks, so that requests cannot keep checks from running.
@@ -103,11 +121,13 @@ impl Agent {
         };
         schedule.apply(&loaded.plan, Net::clone(&net));
         metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
+        let history = History::new(options.history_limit);
         Ok(Arc::new(Self {
             options,
             loaded: ArcSwap::from_pointee(loaded),
             net: ArcSwap::new(net),
             store,
+            history,
             schedule: Mutex::new(Some(schedule)),
             gate,
             metrics,
@@ -197,6 +217,16 @@ impl Agent {
     /// Results of checks.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The last probes on demand.
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// How the log of a single probe is written.
+    pub const fn prober_log(&self) -> ProberLog {
+        self.options.prober_log
     }
 
     /// The agent's own metrics.

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod exposition;
+pub mod history;
 pub mod log;
 pub mod plan;
 pub mod reload;

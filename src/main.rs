@@ -4,13 +4,11 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tracing::Level;
-use tuermer::agent::Options;
-use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogFormat, LogLevel, Stop};
-use tuermer::log::Logfmt;
+use tuermer::agent::{Options, ProberLog};
+use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogLevel, Stop};
 use tuermer::run::{self, Setup};
 use tuermer::web::{Listener, Site, Web};
-use tuermer::{cli, demo};
+use tuermer::{cli, demo, log};
 
 fn main() -> ExitCode {
     let Args { agent, command } = match args::parse(std::env::args_os()) {
@@ -31,9 +29,11 @@ fn main() -> ExitCode {
 
 /// Runs the agent.
 fn watch(args: &AgentArgs) -> Result<(), String> {
-    start_log(args);
+    let prober_log = start_log(args);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     let mut options = Options::new(args.config_file());
+    options.prober_log = prober_log;
+    options.history_limit = usize::try_from(args.history_limit).unwrap_or(usize::MAX);
     options.timeout_offset = args.timeout_offset;
     let web = args.clone();
     let interval = Duration::from_secs(args.auto_reload_interval.into());
@@ -82,18 +82,14 @@ fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
 }
 
 /// The agent's own log, on the standard error.
-fn start_log(args: &AgentArgs) {
-    let level = match args.log_level {
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Warn => Level::WARN,
-        LogLevel::Error => Level::ERROR,
-    };
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
-    match args.log_format {
-        LogFormat::Logfmt => log.event_format(Logfmt).init(),
-        LogFormat::Json => log.json().init(),
+fn start_log(args: &AgentArgs) -> ProberLog {
+    let prober = args.prober_level();
+    let level = prober.unwrap_or(LogLevel::Info);
+    log::start(args.log_level, level, args.log_format);
+    if prober.is_none() {
+        tracing::warn!(level = args.log_prober, "--log.prober: there is no such level, using info");
     }
+    ProberLog { level, format: args.log_format }
 }
 
 fn ended(result: Result<(), String>) -> ExitCode {

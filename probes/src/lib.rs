@@ -45,7 +45,7 @@ pub use probe::{BoxProbe, Kind, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
 pub use secret::Secret;
-pub use target::{HostPort, Invalid, Target, host_name, port_number};
+pub use target::{HostPort, Invalid, Target, hide_password, host_name, port_number};
 pub use terms::{Limits, PhaseLimits, Terms};
 
 /// Every kind there is: one line for a protocol.

@@ -35,6 +35,8 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
     const PHASES_EXTRA: bool = false;
     /// Whether a run has steps of its own, so that it cannot have one for each address.
     const HAS_STEPS: bool = false;
+    /// Where among the settings the `hostname` of a request counts, as keys one below the other; `None`: in none.
+    const HOSTNAME: Option<&'static [&'static str]> = None;
     /// What a run can read, besides [`net::MEASURES`].
     const MEASURES: &'static [&'static Measure];
     /// What can be set. Deserialised strictly; unknown keys are errors.
@@ -69,6 +71,8 @@ pub struct Kind {
     pub phases_extra: bool,
     /// Whether a run has steps of its own.
     pub has_steps: bool,
+    /// Where among the settings the `hostname` of a request counts, as keys one below the other.
+    pub hostname: Option<&'static [&'static str]>,
     /// What a run can read, besides [`net::MEASURES`].
     pub measures: &'static [&'static Measure],
     read: ReadSettings,
@@ -93,6 +97,7 @@ impl Kind {
             phases: P::PHASES,
             phases_extra: P::PHASES_EXTRA,
             has_steps: P::HAS_STEPS,
+            hostname: P::HOSTNAME,
             measures: P::MEASURES,
             read: |deserializer| {
                 let settings: P::Settings = erased_serde::deserialize(deserializer)?;

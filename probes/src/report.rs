@@ -143,6 +143,33 @@ impl Report {
         }
     }
 
+    /// About how many bytes it takes up.
+    pub fn bytes(&self) -> usize {
+        let notes = self.notes.text.capacity() + self.notes.entries.capacity() * size_of::<Note>();
+        let laps = self.laps.capacity() * size_of::<Lap>() + self.declared.capacity() * size_of::<Phase>();
+        let labels = self.readings.iter().flat_map(|reading| &reading.labels);
+        let labels: usize = labels.map(|label| size_of_val(label) + label.name.len() + label.value.len()).sum();
+        let message = self.failure().map_or(0, |failure| failure.message().len());
+        size_of::<Self>() + notes + laps + self.readings.capacity() * size_of::<Reading>() + labels + message
+    }
+
+    /// Leaves out notes and, if that is not enough, readings, until it takes up no more than so many bytes: for reports
+    /// that are kept for long.
+    pub fn shorten(&mut self, bytes_max: usize) {
+        let all = self.bytes();
+        if all <= bytes_max {
+            return;
+        }
+        self.notes.shorten(self.notes.text.len().saturating_sub(all - bytes_max));
+        let mut excess = self.bytes().saturating_sub(bytes_max);
+        while excess > 0 && !self.readings.is_empty() {
+            let keep = self.readings.len() / 2;
+            self.readings.truncate(keep);
+            self.readings.shrink_to_fit();
+            excess = self.bytes().saturating_sub(bytes_max);
+        }
+    }
+
     /// The first reading of a measure, whatever its labels.
     pub fn reading(&self, measure: &'static Measure) -> Option<f64> {
         self.readings.iter().find(|reading| std::ptr::eq(reading.measure, measure)).map(|reading| reading.value)

@@ -1,5 +1,6 @@
 //! The operator's text for what is asked.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Longest host name in bytes (RFC 1035 section 2.3.4, without the final dot).
@@ -117,12 +118,25 @@ pub enum Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Target(message) | Self::Hostname(message) => f.write_str(message),
+            // It quotes the target.
+            Self::Target(message) | Self::Hostname(message) => f.write_str(&hide_password(message)),
         }
     }
 }
 
 impl std::error::Error for Invalid {}
+
+/// A text without the password of the URL in it, hidden as Go does it.
+pub fn hide_password(text: &str) -> Cow<'_, str> {
+    const MASK: &str = "xxxxx";
+    let Some(scheme) = text.find("://") else { return Cow::Borrowed(text) };
+    let (head, rest) = text.split_at(scheme + 3);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    match authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((name, host)) => Cow::Owned(format!("{head}{name}:{MASK}@{host}{}", &rest[authority.len()..])),
+        None => Cow::Borrowed(text),
+    }
+}
 
 /// Checks a host name and gives it in ASCII, without the final dot.
 pub fn host_name(text: &str) -> Result<Box<str>, &'static str> {
@@ -145,6 +159,19 @@ pub fn host_name(text: &str) -> Result<Box<str>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_of_a_url_is_hidden() {
+        for (text, shown) in [
+            ("http://me:a@b@h:1/x?y#z", "http://me:xxxxx@h:1/x?y#z"),
+            ("http://:pw@h", "http://:xxxxx@h"),
+            ("http://me@h/a:b@c", "http://me@h/a:b@c"),
+            ("\"x://me:pw@h\" is wrong", "\"x://me:xxxxx@h\" is wrong"),
+            ("me:pw@h", "me:pw@h"),
+        ] {
+            assert_eq!(hide_password(text), shown);
+        }
+    }
 
     #[test]
     fn host_and_port_are_split() {

@@ -83,11 +83,12 @@ pub struct AgentArgs {
     )]
     pub timeout_offset: f64,
 
-    /// How many results of `/probe` are kept (accepted, not built yet)
+    /// How many results of `/probe` are kept for `/logs`, and as many failures besides
     #[arg(long = "history.limit", value_name = "NUMBER", default_value_t = 100)]
     pub history_limit: u32,
 
-    /// Level of the log of each probe (accepted, not built yet)
+    /// How much is told of each probe: from `error` why it failed, from `info` in `debug=true` and `/logs` also
+    /// what was said, with `debug` that in the agent's log too
     #[arg(long = "log.prober", value_name = "LEVEL", default_value = "info")]
     pub log_prober: String,
 
@@ -145,6 +146,11 @@ impl AgentArgs {
     /// The configuration file to load.
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(default_config_file)
+    }
+
+    /// The level of the log of each probe; `None`: there is no such level.
+    pub fn prober_level(&self) -> Option<LogLevel> {
+        LogLevel::from_str(&self.log_prober, true).ok()
     }
 }
 
@@ -228,7 +234,7 @@ pub enum DemoChange {
 }
 
 /// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LogLevel {
     Debug,

@@ -52,14 +52,25 @@ pub struct Loaded {
     pub text: Arc<str>,
     /// What an operator should know although the file is valid.
     pub warnings: Vec<String>,
-    module_texts: BTreeMap<Arc<str>, Box<str>>,
+    module_texts: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Loaded {
     /// A module as it is written, without secrets.
-    pub fn module_text(&self, name: &str) -> Option<&str> {
-        self.module_texts.get(name).map(AsRef::as_ref)
+    pub fn module_text(&self, name: &str) -> Option<&Arc<str>> {
+        self.module_texts.get(name)
     }
+
+    /// The whole configuration as it is written, without secrets.
+    pub fn shown(&self) -> String {
+        // What was understood once is understood again.
+        yaml::read(&self.text).ok().flatten().map(|root| dump::document(&root, 4)).unwrap_or_default()
+    }
+}
+
+/// The text of a module with one more setting, at a path of keys, unless that is set already.
+pub fn module_text_with(text: &str, path: &[&str], value: &str) -> Option<String> {
+    dump::with_value(text, path, value)
 }
 
 /// Reads a file.
@@ -99,7 +110,7 @@ fn read_file(path: &Path) -> Result<String, ConfigError> {
 #[derive(Default)]
 struct Understood {
     plan: Plan,
-    module_texts: BTreeMap<Arc<str>, Box<str>>,
+    module_texts: BTreeMap<Arc<str>, Arc<str>>,
     warnings: Vec<String>,
 }
 

@@ -30,7 +30,7 @@ pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;
 pub(super) struct Loaded {
     pub(super) module: Arc<NamedModule>,
     /// The module as it is written, without secrets.
-    pub(super) text: Box<str>,
+    pub(super) text: Arc<str>,
     /// Hash of the module's content.
     pub(super) content: u64,
     /// True for a module that is valid, but that nothing can be asked with.
@@ -57,8 +57,7 @@ pub(super) fn read(section: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut 
         }
         let is_unusable = named.module.is_none() && faults.len() == faults_before;
         let content = hash::of_node(&entry.value);
-        let mut text = String::new();
-        dump::entry(&mut text, &entry.key, &entry.value);
+        let text = dump::document(&entry.value, 2);
         modules.insert(name, Loaded { module: Arc::new(named), text: text.into(), content, is_unusable });
     }
     modules

@@ -190,8 +190,12 @@ fn a_module_is_shown_without_its_secrets() {
     let path = folder.path().join("tuermer.yml");
     std::fs::write(&path, "modules:\n  a: {prober: grpc}\n  b: {prober: grpc, grpc: {password: hunter2}}\n").unwrap();
     let loaded = load(&path).unwrap();
-    assert_eq!(loaded.module_text("b").unwrap(), "b:\n  prober: grpc\n  grpc:\n    password: <secret>\n");
+    assert_eq!(&**loaded.module_text("b").unwrap(), "prober: grpc\ngrpc:\n  password: <secret>\n");
     assert_eq!(loaded.module_text("c"), None);
+    assert_eq!(
+        loaded.shown(),
+        "modules:\n    a:\n        prober: grpc\n    b:\n        prober: grpc\n        grpc:\n            password: <secret>\n"
+    );
 }
 
 const MODULES: &str =

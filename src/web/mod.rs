@@ -5,8 +5,10 @@
 //! of probe.
 
 mod control;
+mod debug;
 mod gzip;
 mod listener;
+mod logs;
 mod pages;
 mod patience;
 mod probe;
@@ -81,6 +83,8 @@ async fn answer(agent: &Arc<Agent>, site: &Site, request: Request<Incoming>) -> 
     let (route, answer) = match parts.uri.path() {
         "/probe" => ("/probe", probe::answer(agent, parts.uri.query(), &parts.headers).await),
         "/metrics" => ("/metrics", written(agent, move |agent| metrics(agent, &parts.headers)).await),
+        "/logs" => ("/logs", written(agent, move |agent| logs::answer(agent, parts.uri.query())).await),
+        "/config" => ("/config", written(agent, |agent| plain(StatusCode::OK, agent.loaded().shown())).await),
         "/-/healthy" => ("/-/healthy", plain(StatusCode::OK, "Healthy")),
         "/-/ready" => ("/-/ready", control::ready(agent)),
         "/-/reload" if parts.method == Method::POST => ("/-/reload", control::reload(agent).await),

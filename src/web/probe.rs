@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::header::{HeaderName, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
-use tuermer_probes::{Failure, Invalid, Module, NoteKind, Outcome, Reason, Recorder, Report, Target, Verdict};
+use tuermer_probes::{Failure, Invalid, Module, Outcome, Reason, Recorder, Target, Verdict};
 
 use crate::agent::Agent;
 use crate::exposition::{self, Format};
+use crate::history::Asked;
 use crate::plan::{NamedModule, ProbeMetrics};
-use crate::web::{Body, answered, gzip, plain, request};
+use crate::web::{Body, answered, debug, gzip, plain, request};
 
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The scrape timeout of a client that names none, in seconds (blackbox_exporter's).
@@ -36,6 +36,7 @@ pub(super) async fn answer(agent: &Arc<Agent>, query: Option<&str>, headers: &He
 struct Question {
     named: Arc<NamedModule>,
     module: Module,
+    module_text: Arc<str>,
     target: Target,
     timeout: Duration,
     shown: ProbeMetrics,
@@ -79,6 +80,7 @@ fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Ques
     Ok(Question {
         named: Arc::clone(named),
         module: module.clone(),
+        module_text: loaded.module_text(&named.name).cloned().unwrap_or_default(),
         target,
         timeout: timeout(named.timeout, scrape_timeout, agent.timeout_offset()),
         shown: plan.agent.probe_metrics,
@@ -117,42 +119,28 @@ impl Question {
             Err(invalid) => self.module.refuse(&invalid, self.timeout),
         };
         agent.metrics().reported(&report);
-        self.log(&report);
-        if request::parameter(query, "debug").as_deref() == Some("true") {
-            return plain(StatusCode::OK, self.debug(agent, &report));
-        }
-        match report.failure() {
-            Some(failure) if report.verdict() == Verdict::Unknown => unavailable(failure),
-            _ => {
-                let mut page = Vec::with_capacity(4096);
-                exposition::render_report(&report, self.module.kind(), self.shown, Format::Text, &mut page);
-                probe_answer(page, headers)
-            }
-        }
+        let kind = self.module.kind();
+        let Self { named, module_text, target, shown, .. } = self;
+        let asked = Asked { module: named, kind, module_text, target, shown, report };
+        debug::log(&asked);
+        let answer = if request::parameter(query, "debug").as_deref() == Some("true") {
+            plain(StatusCode::OK, debug::report(&asked, agent.prober_log()))
+        } else {
+            answer_of(&asked, headers)
+        };
+        agent.history().push(asked);
+        answer
     }
+}
 
-    fn log(&self, report: &Report) {
-        if let Some(failure) = report.failure() {
-            tracing::debug!(
-                module = &*self.named.name,
-                target = self.target.text(),
-                reason = failure.reason().name(),
-                message = failure.message(),
-                "probe failed"
-            );
+fn answer_of(asked: &Asked, headers: &HeaderMap) -> Response<Body> {
+    match asked.report.failure() {
+        Some(failure) if asked.report.verdict() == Verdict::Unknown => unavailable(failure),
+        _ => {
+            let mut page = Vec::with_capacity(4096);
+            exposition::render_report(&asked.report, asked.kind, asked.shown, Format::Text, &mut page);
+            probe_answer(page, headers)
         }
-    }
-
-    /// The report for people. The headings are blackbox_exporter's, on which its users cut the text.
-    fn debug(&self, agent: &Agent, report: &Report) -> Bytes {
-        let mut page = b"Logs for the probe:\n".to_vec();
-        write_log(report, &mut page);
-        page.extend_from_slice(b"\n\nMetrics that would have been returned:\n");
-        exposition::render_report(report, self.module.kind(), self.shown, Format::Text, &mut page);
-        page.extend_from_slice(b"\n\nModule configuration:\n");
-        // A reload since the run may have taken the module away.
-        page.extend_from_slice(agent.loaded().module_text(&self.named.name).unwrap_or_default().as_bytes());
-        page.into()
     }
 }
 
@@ -161,21 +149,6 @@ fn probe_answer(page: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
     let packed = request::takes_gzip(headers);
     let page = if packed { gzip::packed(page) } else { page };
     answered(HeaderValue::from_static(request::text_type(headers)), page, packed)
-}
-
-/// Notes and outcome, a line each.
-fn write_log(report: &Report, page: &mut Vec<u8>) {
-    for (at, kind, words) in report.notes.iter() {
-        let mark = match kind {
-            NoteKind::Info => "",
-            NoteKind::Sent => "> ",
-            NoteKind::Received => "< ",
-        };
-        page.extend_from_slice(format!("{:.6}s {mark}{words}\n", at.as_secs_f64()).as_bytes());
-    }
-    let end =
-        report.failure().map_or_else(|| "Probe succeeded".to_owned(), |failure| format!("Probe failed: {failure}"));
-    page.extend_from_slice(format!("{:.6}s {end}\n", report.duration.as_secs_f64()).as_bytes());
 }
 
 /// There is no room for another run.

@@ -153,3 +153,49 @@ async fn a_lack_of_file_descriptors_is_never_a_target_that_is_down() {
         assert!(fine, "{status}: {body}");
     }
 }
+
+#[tokio::test]
+async fn probes_on_demand_are_remembered_on_the_front_page_and_in_the_logs() {
+    let config = "modules: { a b: { prober: tcp, timeout: 300ms, tcp: { preferred_ip_protocol: ip4, query_response: [{ send: PASS hunter2 }] } } }";
+    let tuermer = Tuermer::start_with(config, &["--history.limit=1"]);
+    let page = tuermer.get("/anything/below").await;
+    assert_eq!(page.0, 200);
+    assert!(page.1.contains("../probe?module=a+b") && page.1.contains("../config"), "{}", page.1);
+    assert!(!page.1.contains("logs?id="), "{}", page.1);
+    for target in ["x://me:hunter2@h/%3Cb%3E", "127.0.0.1:1"] {
+        tuermer.get(&format!("/probe?module=a+b&target={target}")).await;
+    }
+    let (_, page) = tuermer.get("/").await;
+    assert!(!page.contains("hunter2") && page.contains("x://me:xxxxx@h/&#60;b&#62;"), "{page}");
+    let (newest, oldest) = (page.find("logs?id=1").unwrap(), page.find("logs?id=0").unwrap());
+    assert!(newest < oldest, "the newest comes first: {page}");
+    let (status, report) = tuermer.get("/logs?id=1").await;
+    assert_eq!(status, 200);
+    for part in ["level=ERROR", "reason=connect_refused", "probe_success 0", "send: <secret>"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    assert!(tuermer.get("/config").await.1.contains("            -   send: <secret>"));
+    let log = tuermer.daemon.log();
+    assert!(log.contains("msg=\"Probe failed\"") && !log.contains("hunter2"), "{log}");
+}
+
+#[tokio::test]
+async fn an_unknown_level_of_probes_is_only_a_warning() {
+    let tuermer = Tuermer::start_with(CONFIG, &["--log.prober=loud"]);
+    assert!(tuermer.daemon.log().contains("level=WARN msg=\"--log.prober"), "{}", tuermer.daemon.log());
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_a_probe_is_refused_for_now() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tuermer = Tuermer::start(
+        "{ limits: { runs_in_flight: 1 }, modules: { wait: { prober: tcp, timeout: 10s, tcp: { query_response: [{ expect: x }] } } } }",
+    );
+    let url = format!("http://{}/probe?module=wait&target={}", tuermer.address, silent.local_addr().unwrap());
+    let first = tokio::spawn(reqwest::get(url.clone()));
+    // The run has its room once it reached its target.
+    let (_stream, _) = silent.accept().await.unwrap();
+    let refused = reqwest::get(url).await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+    first.abort();
+}

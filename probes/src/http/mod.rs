@@ -102,6 +102,7 @@ impl Probe for Http {
     const ABOUT: &'static str = "Asks a web server for a page: status, version, headers, body, redirects, certificate.";
     const TARGET: &'static str = "a URL (`https://www.example.org/path`) or `host[:port][/path]`, asked unencrypted";
     const PHASES: &'static [Phase] = &[RESOLVE, TOKEN, PROXY, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
+    const HOSTNAME: Option<&'static [&'static str]> = Some(&["headers", "Host"]);
     const MEASURES: &'static [&'static Measure] = &[
         &STATUS_CODE,
         &CONTENT_LENGTH,

@@ -75,6 +75,7 @@ impl Probe for Tcp {
     const TARGET: &'static str = "host:port";
     const PHASES: &'static [Phase] = &[net::RESOLVE, net::CONNECT, net::TLS, EXCHANGE];
     const PHASES_EXTRA: bool = true;
+    const HOSTNAME: Option<&'static [&'static str]> = Some(&["tls_config", "server_name"]);
     const MEASURES: &'static [&'static Measure] = dialogue::MEASURES;
     type Settings = Settings;
 

@@ -10,6 +10,7 @@ use tuermer_probes::{Report, Verdict};
 use crate::agent::Agent;
 use crate::store::{Entry, View};
 use crate::web::Body;
+use crate::web::pages::recent::{self, Recent};
 use crate::web::pages::{REFRESH, chart, html, words};
 
 /// Most checks on the page. Chosen: what a browser shows without effort.
@@ -30,6 +31,8 @@ struct Index {
     rows: Vec<Row>,
     left_out: usize,
     config_file: String,
+    example: String,
+    recent: Vec<Recent>,
 }
 
 /// A check on the page.
@@ -70,6 +73,8 @@ pub(super) fn page(agent: &Agent, way_back: String) -> Response<Body> {
         rows: entries.iter().map(|(_, entry)| Row::of(entry, &entry.view(), now)).collect(),
         left_out,
         config_file: agent.config_file().display().to_string(),
+        example: recent::example(agent),
+        recent: recent::rows(agent, now),
     })
 }
 

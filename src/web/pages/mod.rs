@@ -6,6 +6,7 @@
 mod chart;
 mod check;
 mod index;
+mod recent;
 mod words;
 
 use askama::Template;
@@ -31,12 +32,12 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) fn answer(agent: &Agent, request: &Parts) -> Response<Body> {
     let path = request.uri.path();
     match (&request.method, path) {
-        (&Method::POST, _) => act(agent, path, &request.headers),
-        (_, "/") => index::page(agent, site::way_back(path)),
+        (&Method::POST, _) if agent.panel().is_some() => act(agent, path, &request.headers),
         (_, "/style.css") => style(),
         _ => match path.strip_prefix("/check/").and_then(|identity| u64::from_str_radix(identity, 16).ok()) {
             Some(identity) => check::page(agent, identity, site::way_back(path)),
-            None => nothing_here(),
+            // As in blackbox_exporter every other path leads to the front page.
+            None => index::page(agent, site::way_back(path)),
         },
     }
 }
