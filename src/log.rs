@@ -143,8 +143,7 @@ mod tests {
         tracing::subscriber::with_default(log, || {
             tracing::warn!(check = "home page", number = 3, target = "a\nb=\"c\"", "not loaded:\nline two");
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        text
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]
