@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 use super::drive::Drive;
+use super::http3;
 
 /// The body of a request: one piece, of announced or unannounced length.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,11 @@ impl Payload {
     /// A body whose length is not announced, as blackbox_exporter sends files.
     pub(super) fn chunked(bytes: Bytes) -> Self {
         Self { bytes: Some(bytes), chunked: true }
+    }
+
+    /// What there is to send.
+    pub(super) fn bytes(&self) -> Option<Bytes> {
+        self.bytes.clone()
     }
 
     /// Whether blackbox_exporter could send it a second time.
@@ -56,21 +62,32 @@ impl Body for Payload {
     }
 }
 
-/// The body of an answer, which moves its connection when it is read. Errors carry the HTTP library's.
+/// The body of an answer, which moves its connection when it is read. Errors carry the HTTP library's, or a failure.
 pub(super) struct AnswerBody {
-    drive: Drive,
-    incoming: Incoming,
+    origin: Origin,
     chunk: Bytes,
+}
+
+/// Where a body comes from.
+enum Origin {
+    /// A connection of HTTP/1 or HTTP/2.
+    Tcp(Drive, Incoming),
+    /// A connection of HTTP/3.
+    Quic(Box<http3::Incoming>),
 }
 
 impl AnswerBody {
     pub(super) fn new(drive: Drive, incoming: Incoming) -> Self {
-        Self { drive, incoming, chunk: Bytes::new() }
+        Self { origin: Origin::Tcp(drive, incoming), chunk: Bytes::new() }
+    }
+
+    pub(super) fn of_http3(incoming: http3::Incoming) -> Self {
+        Self { origin: Origin::Quic(Box::new(incoming)), chunk: Bytes::new() }
     }
 
     /// Whether it is known to be empty.
     pub(super) fn is_empty(&self) -> bool {
-        self.incoming.is_end_stream()
+        matches!(&self.origin, Origin::Tcp(_, incoming) if incoming.is_end_stream())
     }
 }
 
@@ -78,12 +95,21 @@ impl AsyncBufRead for AnswerBody {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.chunk.is_empty() {
-            // What ends the connection is told by the body: it knows whether it was complete by then.
-            let _ = this.drive.poll(cx);
-            match ready!(Pin::new(&mut this.incoming).poll_frame(cx)) {
-                None => return Poll::Ready(Ok(&[])),
-                Some(Ok(frame)) => this.chunk = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+            match &mut this.origin {
+                Origin::Tcp(drive, incoming) => {
+                    // What ends the connection is told by the body: it knows whether it was complete by then.
+                    let _ = drive.poll(cx);
+                    match ready!(Pin::new(incoming).poll_frame(cx)) {
+                        None => return Poll::Ready(Ok(&[])),
+                        Some(Ok(frame)) => this.chunk = frame.into_data().unwrap_or_default(),
+                        Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                    }
+                }
+                Origin::Quic(incoming) => match ready!(incoming.poll_chunk(cx)) {
+                    Ok(None) => return Poll::Ready(Ok(&[])),
+                    Ok(Some(chunk)) => this.chunk = chunk,
+                    Err(failure) => return Poll::Ready(Err(io::Error::other(failure))),
+                },
             }
         }
         Poll::Ready(Ok(&this.chunk))

@@ -13,14 +13,14 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::body::{AnswerBody, Payload};
-use super::drive::{Drive, Io, Tasks};
+use super::drive::{Drive, Io};
 use super::judge;
 use super::phases::Phases;
 use super::proxy::{Proxies, Proxy};
 use super::url::Url;
 use super::wire::Wire;
 use crate::failure::{Failure, Reason};
-use crate::net::{Family, Net, Session, Stamped, Stamps, Tls};
+use crate::net::{Family, Net, Session, Stamped, Stamps, Tasks, Tls};
 use crate::recorder::Recorder;
 
 /// Largest head of an answer in bytes. Chosen: eight times what common servers send at most.

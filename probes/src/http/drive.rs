@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use hyper::client::conn::{http1, http2};
@@ -11,7 +10,7 @@ use hyper_util::rt::TokioIo;
 
 use super::body::Payload;
 use super::wire::Wire;
-use crate::net::Stamped;
+use crate::net::{Spawner, Stamped, Tasks};
 
 /// What the HTTP library reads from and writes to.
 pub(super) type Io = TokioIo<Stamped<Wire>>;
@@ -50,75 +49,8 @@ impl Drive {
     }
 }
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Tasks that the HTTP library wants to run beside its connection.
-#[derive(Default)]
-pub(super) struct Tasks {
-    spawned: Arc<Mutex<Vec<Task>>>,
-    running: Vec<Task>,
-}
-
-impl Tasks {
-    /// What the library spawns with. Tasks hold one, so it must not keep the tasks alive.
-    pub(super) fn spawner(&self) -> Spawner {
-        Spawner(Arc::downgrade(&self.spawned))
-    }
-
-    fn take_spawned(&self) -> Vec<Task> {
-        std::mem::take(&mut *self.spawned.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Polls every task once, those too that are spawned meanwhile.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
-        let is_pending = |task: &mut Task, cx: &mut Context<'_>| task.as_mut().poll(cx).is_pending();
-        self.running.retain_mut(|task| is_pending(task, cx));
-        loop {
-            let mut fresh = self.take_spawned();
-            if fresh.is_empty() {
-                return;
-            }
-            fresh.retain_mut(|task| is_pending(task, cx));
-            self.running.append(&mut fresh);
-        }
-    }
-}
-
-/// Puts tasks where [`Tasks`] finds them.
-#[derive(Clone)]
-pub(super) struct Spawner(Weak<Mutex<Vec<Task>>>);
-
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
     fn execute(&self, future: F) {
-        if let Some(spawned) = self.0.upgrade() {
-            spawned.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(future));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tasks_end_with_their_keeper_though_they_hold_a_spawner() {
-        let kept = Arc::new(());
-        let mut tasks = Tasks::default();
-        let (spawner, held) = (tasks.spawner(), Arc::clone(&kept));
-        let inner = spawner.clone();
-        spawner.execute(async move {
-            let again = Arc::clone(&held);
-            inner.execute(async move {
-                std::future::pending::<()>().await;
-                drop(again);
-            });
-            std::future::pending::<()>().await;
-            drop(held);
-        });
-        tasks.poll(&mut Context::from_waker(std::task::Waker::noop()));
-        assert_eq!((tasks.running.len(), Arc::strong_count(&kept)), (2, 3));
-        drop(tasks);
-        assert_eq!(Arc::strong_count(&kept), 1);
-        spawner.execute(std::future::pending());
+        self.spawn(Box::pin(future));
     }
 }

@@ -32,6 +32,16 @@ const SENSITIVE: [&str; 11] =
 pub(super) const OF_BODY: [HeaderName; 4] =
     [header::CONTENT_ENCODING, header::CONTENT_LANGUAGE, header::CONTENT_LOCATION, header::CONTENT_TYPE];
 
+/// Headers that speak of a connection of HTTP/1 (RFC 9113 section 8.2.2).
+pub(super) const OF_CONNECTION: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
 /// A module's request headers.
 #[derive(Debug)]
 pub(super) struct Headers {

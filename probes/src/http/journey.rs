@@ -13,6 +13,7 @@ use super::body::Payload;
 use super::client::{Answer, Connection, Destination};
 use super::cookies::Jar;
 use super::headers::{self, Confidential};
+use super::http3;
 use super::module::Settings;
 use super::phases::OF_TARGET;
 use super::redirect::{self, Astray, REDIRECTS_MAX};
@@ -115,6 +116,9 @@ impl Journey<'_> {
             };
             self.route.redirects += 1;
             recorder.read(&REDIRECTS, f64::from(self.route.redirects));
+            if self.settings.http3 && !next.url.tls {
+                return Err(Failure::new(Reason::RedirectInvalid, "redirect to http://, where HTTP/3 is not spoken"));
+            }
             if self.route.redirects > REDIRECTS_MAX {
                 return Ok(Arrival::Limit(answer));
             }
@@ -162,19 +166,46 @@ impl Journey<'_> {
             proxies: self.settings.proxies.as_ref(),
             phases: &OF_TARGET,
         };
-        let connection = Connection::open(net, recorder, &destination).await?;
-        let request = self.request(&connection)?;
-        self.note(recorder, connection.is_http2());
-        let answer = connection.ask(recorder, &OF_TARGET, request).await?;
+        let answer = if self.settings.http3 {
+            // In a box, so that other probes need not carry the room for it.
+            Box::pin(self.ask_over_http3(net, recorder, &destination)).await?
+        } else {
+            let connection = Connection::open(net, recorder, &destination).await?;
+            let request = self.request(&connection)?;
+            self.note(recorder, if connection.is_http2() { Version::HTTP_2 } else { Version::HTTP_11 });
+            connection.ask(recorder, &OF_TARGET, request).await?
+        };
         recorder.received(format_args!("{:?} {}", answer.head.version, answer.head.status));
         Ok(answer)
     }
 
-    fn note(&self, recorder: &mut Recorder, is_http2: bool) {
+    async fn ask_over_http3(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        to: &Destination<'_>,
+    ) -> Result<Answer, Failure> {
+        let connection = http3::Connection::open(net, recorder, to).await?;
+        let mut request = Request::new(());
+        *request.version_mut() = Version::HTTP_3;
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = absolute(Scheme::HTTPS, &self.host, self.url.path.clone())?;
+        *request.headers_mut() = self.headers(true)?;
+        // Such headers are of HTTP/1 (RFC 9114 section 4.2); its library sees to that by itself.
+        for name in &headers::OF_CONNECTION {
+            request.headers_mut().remove(name);
+        }
+        if let Some(length) = self.body.size_hint().exact().filter(|length| *length > 0) {
+            request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
+        self.note(recorder, Version::HTTP_3);
+        connection.ask(recorder, request, &self.body).await
+    }
+
+    fn note(&self, recorder: &mut Recorder, version: Version) {
         // What a peer puts into a query may be a secret of its own.
         let is_own = self.route.redirects == 0;
         let path: &dyn std::fmt::Display = if is_own { &self.url.path } else { &self.url.path.path() };
-        let version = if is_http2 { Version::HTTP_2 } else { Version::HTTP_11 };
         recorder.sent(format_args!("{} {path} {version:?}", self.method));
     }
 

@@ -13,7 +13,11 @@ pub(crate) fn exchange(error: &hyper::Error) -> Failure {
 
 /// What a broken body means: the connection's fault, or the decompressor's.
 pub(super) fn body(error: &io::Error) -> Failure {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<hyper::Error>()) {
+    let inner = error.get_ref();
+    if let Some(failure) = inner.and_then(|inner| inner.downcast_ref::<Failure>()) {
+        return failure.clone();
+    }
+    match inner.and_then(|inner| inner.downcast_ref::<hyper::Error>()) {
         Some(error) => exchange(error),
         None => Failure::new(Reason::DecodeError, format_args!("the body cannot be decompressed: {error}")),
     }

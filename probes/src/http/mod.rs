@@ -1,6 +1,6 @@
 //! Asks a web server for a page and judges the answer: status, version, headers, body, encryption.
 //!
-//! Keys, metrics and verdicts are blackbox_exporter's. Speaks HTTP/1 and HTTP/2; a connection serves one request.
+//! Keys, metrics and verdicts are blackbox_exporter's. Speaks HTTP/1, HTTP/2 and HTTP/3; a connection serves one request.
 
 mod accept;
 pub(crate) mod auth;
@@ -12,6 +12,7 @@ mod decode;
 mod drive;
 mod except;
 pub(crate) mod headers;
+mod http3;
 mod intake;
 mod journey;
 pub(crate) mod judge;
@@ -75,7 +76,7 @@ static UNCOMPRESSED_LENGTH: Measure = Measure::level(
 static REDIRECTS: Measure = Measure::level("probe_http_redirects", Unit::None, "How many redirects came.");
 static SSL: Measure = Measure::level("probe_http_ssl", Unit::None, "1 if the final answer came encrypted.");
 static HTTP_VERSION: Measure =
-    Measure::level("probe_http_version", Unit::None, "HTTP version of the final answer: 1, 1.1, 2; 0 without one.");
+    Measure::level("probe_http_version", Unit::None, "HTTP version of the final answer: 1, 1.1, 2, 3; 0 without one.");
 static LAST_MODIFIED: Measure = Measure::level(
     "probe_http_last_modified_timestamp_seconds",
     Unit::Timestamp,
@@ -95,6 +96,8 @@ pub(crate) struct Http {
     host: HeaderValue,
     /// The name to verify where the settings name none.
     server_name: Box<str>,
+    /// Whether the target asks for no encryption and gets it: HTTP/3 is nothing without.
+    is_upgraded: bool,
 }
 
 impl Probe for Http {
@@ -117,7 +120,9 @@ impl Probe for Http {
     type Settings = Settings;
 
     fn bind(settings: &Arc<Settings>, target: &Target) -> Result<Self, Invalid> {
-        let url = Url::parse(target.text()).map_err(Invalid::Target)?;
+        let read = if settings.http3 { Url::parse_encrypted } else { Url::parse };
+        let url = read(target.text()).map_err(Invalid::Target)?;
+        let is_upgraded = settings.http3 && url::is_unencrypted(target.text());
         let configured = settings.headers.host.as_ref();
         let host = match (target.hostname().filter(|hostname| !hostname.is_empty()), configured) {
             (Some(hostname), Some(configured)) if configured.as_bytes() != hostname.as_bytes() => {
@@ -132,7 +137,7 @@ impl Probe for Http {
         // blackbox_exporter takes the port for a part of the name, which no certificate has.
         let name = host.to_str().ok().and_then(HostPort::split).map(|host| host.host);
         let server_name = name.unwrap_or(&url.host).into();
-        Ok(Self { settings: Arc::clone(settings), url, host, server_name })
+        Ok(Self { settings: Arc::clone(settings), url, host, server_name, is_upgraded })
     }
 
     fn begin(settings: &Settings, recorder: &mut Recorder) {
@@ -154,6 +159,12 @@ impl Probe for Http {
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
+        if self.is_upgraded {
+            recorder.note("HTTP/3 is always encrypted: http:// is taken for https://");
+        }
+        if self.settings.passes_proxy_by {
+            recorder.note("HTTP/3 does not go through the proxy: the target is asked directly");
+        }
         let address = match self.settings.skips_resolving {
             true => None,
             false => Some(net.choose(recorder, &self.url.host, self.settings.family).await?),

@@ -17,7 +17,7 @@ use super::settings::Written;
 use super::token::TokenServer;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
-use crate::net::{Family, Net, Tls, TlsSettings};
+use crate::net::{Family, Net, Tls, TlsSettings, TlsVersion};
 
 /// How a module asks and what it expects, ready to be used any number of times.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(super) compression: Option<Compression>,
     pub(super) body_bytes_max: Option<u64>,
     pub(super) has_cel: bool,
+    /// Whether HTTP/3 is spoken, and nothing else.
+    pub(super) http3: bool,
+    /// Whether a proxy is configured that HTTP/3 cannot go through.
+    pub(super) passes_proxy_by: bool,
     /// For the target.
     pub(super) tls: Tls,
     /// For other hosts that a redirect leads to: `server_name` is not their name.
@@ -67,12 +71,19 @@ impl Settings {
         if self.has_tls_material { self.tls.check(net) } else { Ok(()) }
     }
 
-    fn of(written: Written) -> Result<Self, String> {
+    fn of(mut written: Written) -> Result<Self, String> {
         conflicts::check(&written)?;
+        let http3 = written.enable_http3;
+        if http3 {
+            // QUIC knows no older version of TLS (RFC 9001 section 4.2).
+            written.tls_config.min_version = Some(TlsVersion::Tls13);
+        }
         let mut unusable = unusable(&written);
         // blackbox_exporter looks at the keys only: there may be no proxy in the environment.
         let has_proxy = written.proxy().url.is_some() || written.proxy_from_environment;
-        let skips_resolving = written.skip_resolve_phase_with_proxy && has_proxy;
+        // There is no way for QUIC through them.
+        let passes_proxy_by = http3 && has_proxy;
+        let skips_resolving = written.skip_resolve_phase_with_proxy && has_proxy && !http3;
         let proxies = Proxies::of(&written.proxy(), &written.tls_config).or_else(|wrong| match wrong {
             Wrong::Unreadable(message) => Err(message),
             wrong => {
@@ -80,12 +91,17 @@ impl Settings {
                 Ok(None)
             }
         })?;
+        let proxies = proxies.filter(|_| !http3);
         // Words that are not understood here were found unusable above.
         let method = written.method.as_deref().filter(|method| !method.is_empty()).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_default();
         let has_explicit_auth = written.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
         let auth = if has_explicit_auth { Auth::None } else { Auth::of(&written.credentials())? };
-        let alpn: &[&str] = if written.enable_http2 { &["h2", "http/1.1"] } else { &[] };
+        let alpn: &[&str] = match (http3, written.enable_http2) {
+            (true, _) => &["h3"],
+            (false, true) => &["h2", "http/1.1"],
+            (false, false) => &[],
+        };
         let family = Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback };
         let token_server = written.oauth2.as_ref().filter(|_| !has_explicit_auth);
         let token_server = token_server.map(|oauth2| TokenServer::of(oauth2, family, written.enable_http2));
@@ -110,6 +126,8 @@ impl Settings {
             compression: written.compression.as_deref().and_then(Compression::of),
             body_bytes_max: written.body_size_limit.and_then(super::size::Size::limit),
             has_cel: has_cel(&written),
+            http3,
+            passes_proxy_by,
             has_tls_material: has_material(&written.tls_config),
             tls: Tls::new(written.tls_config.clone(), alpn),
             tls_elsewhere: Tls::new(elsewhere, alpn),
@@ -174,7 +192,6 @@ fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
     let causes = [
         (method == "CONNECT", Reason::ConfigUnusable, "method CONNECT asks for a tunnel, not for an answer"),
         (by_reference, Reason::ConfigUnusable, "the keys that end in _ref need a secret manager, and there is none"),
-        (written.enable_http3, Reason::AgentUnbuilt, "enable_http3: HTTP/3 is not spoken yet"),
         (
             has_cel(written),
             Reason::AgentUnbuilt,

@@ -80,7 +80,8 @@ pub(super) struct Written {
     pub(super) compression: Text,
     /// Largest body after decompression, as `10MB` (units of 1024); default: none.
     pub(super) body_size_limit: Option<Size>,
-    /// Ask over HTTP/3.
+    /// Ask over HTTP/3, and only so: no proxy, TLS 1.3, `http://` taken for `https://`. Phase `connect` lasts until the
+    /// peer's first datagram, phase `tls` until the end of the handshake. Needs `enable_http2: false`.
     pub(super) enable_http3: bool,
     /// Offer HTTP/2 to encrypted targets.
     #[serde(default = "yes")]

@@ -34,6 +34,15 @@ pub(super) struct Url {
 impl Url {
     /// Reads a target. A text without `http://` or `https://` is one of the former.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text, false)
+    }
+
+    /// As [`Self::parse`], but every URL is one of `https://`.
+    pub(super) fn parse_encrypted(text: &str) -> Result<Self, String> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, is_encrypted: bool) -> Result<Self, String> {
         if text.len() > URL_BYTES_MAX {
             return Err(format!("the URL is longer than {URL_BYTES_MAX} bytes"));
         }
@@ -42,7 +51,7 @@ impl Url {
         }
         let (tls, rest) = match without_scheme(text, "https://") {
             Some(rest) => (true, rest),
-            None => (false, without_scheme(text, "http://").unwrap_or(text)),
+            None => (is_encrypted, without_scheme(text, "http://").unwrap_or(text)),
         };
         let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -89,6 +98,11 @@ impl Url {
 /// The port of a URL that names none (RFC 9110 section 4.2).
 const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
+}
+
+/// Whether a target asks for the scheme without encryption.
+pub(super) fn is_unencrypted(text: &str) -> bool {
+    without_scheme(text, "http://").is_some()
 }
 
 fn without_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {

@@ -5,10 +5,12 @@
 mod connect;
 mod icmp;
 mod network;
+mod quic;
 mod resolve;
 mod resolver;
 mod stamp;
 mod stream;
+mod tasks;
 mod tls;
 
 use std::fmt;
@@ -21,10 +23,12 @@ pub use connect::{CONNECT, Source, acknowledge_at_once};
 pub use icmp::{Echo, EchoReply, EchoRoute};
 pub(crate) use network::Legs;
 pub use network::{Addresses, Network};
+pub(crate) use quic::Quic;
 pub use resolve::{Family, RESOLVE};
 pub use resolver::{Resolver, ResolverError};
 pub use stamp::{Stamped, Stamps};
 pub use stream::{Stream, TcpStream, UnixStream};
+pub(crate) use tasks::{Spawner, Tasks};
 pub use tls::{Identity, Offer, Secured, Seen, Session, TLS, Tls, TlsSettings, TlsVersion, Trust};
 pub(crate) use tls::{SignatureScheme, random_bytes, rsa_signature};
 

@@ -52,7 +52,7 @@ impl Stamps {
         self.0.bytes_read.load(Ordering::Relaxed)
     }
 
-    fn saw(&self, bytes: usize) {
+    pub(super) fn saw(&self, bytes: usize) {
         self.0.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.0.first_read.load(Ordering::Relaxed) == 0 {
             let nanos = u64::try_from((now() - self.0.origin).as_nanos()).unwrap_or(u64::MAX - 1);

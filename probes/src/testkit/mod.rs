@@ -3,6 +3,7 @@
 //! Peers run on loopback, on a port the system chose, inside the test's runtime.
 
 mod authority;
+mod http3;
 mod peer;
 mod responder;
 mod zone;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use authority::{Authority, Leaf, in_days};
+pub use http3::{Http3Act, Http3Peer, Http3Request};
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, relay, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;
 pub use zone::{Data, zone};

@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod encrypted;
 mod http2;
+mod http3;
 mod misfortunes;
 mod proxies;
 mod redirects;

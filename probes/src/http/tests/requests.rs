@@ -170,7 +170,6 @@ async fn a_missing_password_file_is_found_before_connecting() {
 #[tokio::test]
 async fn what_is_not_built_yet_is_said() {
     for settings in [
-        json!({"enable_http3": true, "enable_http2": false}),
         json!({"proxy_url": "ftp://u:hunter2@127.0.0.1:1/"}),
         json!({"fail_if_body_json_matches_cel": "body.x"}),
         json!({"basic_auth": {"password_ref": "x"}}),
@@ -180,7 +179,7 @@ async fn what_is_not_built_yet_is_said() {
         let peer = answering(answer("200 OK", "", "")).await;
         let report = probe_peer(settings.clone(), &peer).await;
         // What this version cannot do says nothing about the service.
-        let unbuilt = ["enable_http3", "fail_if_body_json_matches_cel"];
+        let unbuilt = ["fail_if_body_json_matches_cel"];
         let reason =
             if unbuilt.iter().any(|key| settings.get(key).is_some()) { "agent_unbuilt" } else { "config_unusable" };
         assert_eq!(gist(&report), format!("{reason} in check"), "{settings}");

@@ -135,10 +135,7 @@ pub(super) fn broken(error: &io::Error, seen: &Seen, old_allowed: bool) -> Failu
                            this program does not speak";
             Failure::new(Reason::AgentUnbuilt, message)
         }
-        Error::AlertReceived(alert) => {
-            let hint = alert_hint(*alert, seen);
-            Failure::new(Reason::TlsAlert, format_args!("the peer ended the handshake with alert {alert:?}{hint}"))
-        }
+        Error::AlertReceived(description) => alert(*description, seen),
         Error::InvalidMessage(
             why @ (InvalidMessage::InvalidContentType
             | InvalidMessage::UnknownProtocolVersion
@@ -175,15 +172,14 @@ pub(super) fn too_old(offer: &Offer, oldest: TlsVersion) -> Failure {
             let message = format_args!("the peer speaks {}, which tls_config does not allow", session.version);
             Failure::new(Reason::TlsHandshake, message)
         }
-        Offer::Refused(number) => {
-            let alert = AlertDescription::from(*number);
-            let message = format_args!(
-                "the peer ended the handshake with alert {alert:?}{}",
-                alert_hint(alert, &Seen::default())
-            );
-            Failure::new(Reason::TlsAlert, message)
-        }
+        Offer::Refused(number) => alert(AlertDescription::from(*number), &Seen::default()),
     }
+}
+
+/// What it means that the peer ended the handshake with an alert.
+pub(in crate::net) fn alert(alert: AlertDescription, seen: &Seen) -> Failure {
+    let hint = alert_hint(alert, seen);
+    Failure::new(Reason::TlsAlert, format_args!("the peer ended the handshake with alert {alert:?}{hint}"))
 }
 
 fn alert_hint(alert: AlertDescription, seen: &Seen) -> &'static str {

@@ -32,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use identity::Identity;
 use identity::Known;
+pub(super) use judge::alert;
 pub(super) use readings::MEASURES;
 use roots::Roots;
 pub(super) use roots::SystemRoots;
@@ -259,14 +260,8 @@ impl Tls {
             return (Seen::default(), Err(failure));
         }
         let old_allowed = *built.range.start() < TlsVersion::Tls12;
-        let mut config = ClientConfig::clone(&built.config);
-        let verifier = Arc::new(self.verifier(built, recorder, name, strictness));
-        // A name that no certificate can carry is still connected to where nobody verifies it.
-        let server_name = verifier.name.server_name.clone();
-        let server_name = server_name.unwrap_or(ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into()));
-        config.client_auth_cert_resolver = Arc::<Verifier>::clone(&verifier);
-        config.dangerous().set_certificate_verifier(Arc::<Verifier>::clone(&verifier));
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let (config, server_name, verifier) = self.client_of(built, recorder, name, strictness);
+        let connector = tokio_rustls::TlsConnector::from(config);
         let shaken = connector.connect(server_name, stream).await;
         let seen = verifier.take_seen();
         match shaken {
@@ -280,6 +275,22 @@ impl Tls {
                 (seen, Err(failure))
             }
         }
+    }
+
+    /// A client for one handshake that another library makes.
+    pub(super) fn client(&self, net: &Net, recorder: &Recorder, name: &str) -> Result<Client, Failure> {
+        Ok(self.client_of(self.built(net)?, recorder, name, Strictness::Refuse))
+    }
+
+    fn client_of(&self, built: Built, recorder: &Recorder, name: &str, strictness: Strictness) -> Client {
+        let mut config = ClientConfig::clone(&built.config);
+        let verifier = Arc::new(self.verifier(built, recorder, name, strictness));
+        // A name that no certificate can carry is still connected to where nobody verifies it.
+        let server_name = verifier.name.server_name.clone();
+        let server_name = server_name.unwrap_or(ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into()));
+        config.client_auth_cert_resolver = Arc::<Verifier>::clone(&verifier);
+        config.dangerous().set_certificate_verifier(Arc::<Verifier>::clone(&verifier));
+        (Arc::new(config), server_name, verifier)
     }
 
     fn verifier(&self, built: Built, recorder: &Recorder, name: &str, strictness: Strictness) -> Verifier {
@@ -341,6 +352,9 @@ fn random() -> [u8; 32] {
     let _ = provider().secure_random.fill(&mut bytes);
     bytes
 }
+
+/// What a handshake needs: settings with their own verifier, whom to speak to, and the verifier, which tells later.
+type Client = (Arc<ClientConfig>, ServerName<'static>, Arc<Verifier>);
 
 /// Has the provider seed its random numbers, which takes it long the first time.
 pub(super) fn seed() {

@@ -68,7 +68,7 @@ pub(crate) const MEASURES: &[&Measure] = &[
 
 impl Seen {
     /// Writes down what blackbox_exporter does not show: the facts of a certificate, trusted or not.
-    pub(super) fn read(&self, recorder: &mut Recorder) {
+    pub(in crate::net) fn read(&self, recorder: &mut Recorder) {
         if self.certificates() == 0 {
             return;
         }

@@ -43,6 +43,11 @@ impl Session {
         Self { version, cipher, key_exchange: "", alpn: None, seen }
     }
 
+    /// What was agreed on in a handshake of QUIC, which knows one version of TLS only (RFC 9001 section 4.2).
+    pub(in crate::net) fn of_quic(suite: u16, alpn: Option<Vec<u8>>, seen: Seen) -> Self {
+        Self { version: "TLS 1.3", cipher: cipher_name(suite.into()), key_exchange: "", alpn, seen }
+    }
+
     /// The peer's own certificate.
     pub fn identity(&self) -> Option<&Identity> {
         self.seen.identity()

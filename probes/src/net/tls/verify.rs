@@ -33,7 +33,7 @@ pub(super) enum Strictness {
 
 /// Verifies for one handshake.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub(in crate::net) struct Verifier {
     /// `None`: everybody is trusted.
     pub(super) roots: Option<Arc<Roots>>,
     /// Whom the certificate must be for.
@@ -101,7 +101,7 @@ impl ServerCertVerifier for Nobody {
 
 impl Verifier {
     /// Takes what was seen; for the end of the handshake.
-    pub(super) fn take_seen(&self) -> Seen {
+    pub(in crate::net) fn take_seen(&self) -> Seen {
         std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
