@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tuermer::agent::{Options, ProberLog};
 use tuermer::args::{self, AgentArgs, Args, Command, DemoArgs, EXIT_BAD, EXIT_GOOD, LogLevel, Stop};
 use tuermer::run::{self, Setup};
-use tuermer::web::{Listener, Site, Web};
+use tuermer::web::{Guard, Listener, Site, Web};
 use tuermer::{cli, demo, log};
 
 fn main() -> ExitCode {
@@ -43,9 +44,6 @@ fn watch(args: &AgentArgs) -> Result<(), String> {
 
 /// What is served where.
 fn serving(args: &AgentArgs) -> Result<Web, String> {
-    if !args.web_config_file.is_empty() {
-        return Err("--web.config.file is not built yet in this version".to_owned());
-    }
     let first = args.listen_addresses.first().filter(|_| !args.systemd_socket).map(String::as_str);
     let site = Site::new(&args.external_url, &args.route_prefix, first)?;
     let listeners = if args.systemd_socket {
@@ -53,7 +51,11 @@ fn serving(args: &AgentArgs) -> Result<Web, String> {
     } else {
         args.listen_addresses.iter().map(|address| Listener::bind(address)).collect::<Result<_, _>>()?
     };
-    Ok(Web { listeners, site })
+    let guard = match args.web_config_file.as_str() {
+        "" => None,
+        file => Some(Arc::new(Guard::open(file.into())?)),
+    };
+    Ok(Web { listeners, site, guard })
 }
 
 /// Plays the town, or changes one that plays already.
@@ -77,7 +79,7 @@ fn play(args: &AgentArgs, town: DemoArgs) -> Result<(), String> {
     options.world = Some(demo.world());
     options.panel = Some(Box::new(demo.panel()));
     let watch = Some(Duration::from_secs(30));
-    let web = Web { listeners: vec![listener], site: Site::default() };
+    let web = Web { listeners: vec![listener], site: Site::default(), guard: None };
     run::run(Setup { options, web: Box::new(|| Ok(web)), watch, hangup_ends: true })
 }
 

@@ -46,7 +46,7 @@ impl Stamp {
 
 /// Files, read again only when they changed.
 #[derive(Debug, Default)]
-struct CachedFiles(Mutex<Cache>);
+pub(crate) struct CachedFiles(Mutex<Cache>);
 
 #[derive(Debug, Default)]
 struct Cache {

@@ -110,7 +110,7 @@ pub struct AgentArgs {
     #[arg(long = "no-web.systemd-socket", hide = true)]
     no_systemd_socket: bool,
 
-    /// File with TLS and passwords of the pages (not built yet)
+    /// File with TLS, passwords and headers of the pages, in the format of Prometheus
     #[arg(long = "web.config.file", value_name = "FILE", default_value = "", hide_default_value = true)]
     pub web_config_file: String,
 

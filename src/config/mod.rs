@@ -17,6 +17,7 @@ mod reader;
 mod scalar;
 mod source;
 mod suggest;
+pub mod web;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use fault::Fault;
 use fields::Fields;
 pub use labels::{CHANNEL_BYTES_MAX, CHANNELS_MAX, LABEL_BYTES_MAX, LABELS_MAX};
 use modules::Modules;
+pub(crate) use scalar::binary as base64;
 use source::Place;
 pub(crate) use suggest::closest;
 

@@ -28,6 +28,11 @@ impl<'n, 't> Reader<'n, 't> {
         Self { node, place, is_secret: false, faults }
     }
 
+    /// The value of a key, which may be a secret's.
+    pub(super) fn of_entry(entry: &'n Entry<'t>, faults: &'n Faults) -> Self {
+        Self { is_secret: is_secret_key(&entry.key), ..Self::new(&entry.value, entry.place(), faults) }
+    }
+
     /// Keeps the place of the first fault.
     fn placed<T>(self, result: Result<T, Misread>) -> Result<T, Misread> {
         if let Err(misread) = &result {

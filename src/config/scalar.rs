@@ -49,7 +49,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
 }
 
 /// The bytes of a `!!binary` scalar: base64 (RFC 4648 section 4), with white space anywhere.
-pub(super) fn binary(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn binary(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let unpadded = digits.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
     if !digits.len().is_multiple_of(4) || digits.len() - unpadded > 2 {

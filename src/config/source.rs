@@ -73,7 +73,8 @@ fn printable(c: char) -> char {
 
 /// Whether the value of a key of this name must not be seen.
 pub(super) fn is_secret_key(key: &str) -> bool {
-    const NAMES: [&str; 5] = ["key", "proxy_connect_header", "client_certificate_key", "basic_auth", "apikey"];
+    const NAMES: [&str; 6] =
+        ["key", "proxy_connect_header", "client_certificate_key", "basic_auth", "basic_auth_users", "apikey"];
     const PARTS: [&str; 9] =
         ["password", "passwd", "secret", "token", "credential", "authorization", "cookie", "api-key", "api_key"];
     let key = key.to_ascii_lowercase();

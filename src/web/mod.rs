@@ -6,6 +6,7 @@
 
 mod control;
 mod debug;
+mod guard;
 mod gzip;
 mod listener;
 mod logs;
@@ -13,6 +14,7 @@ mod pages;
 mod patience;
 mod probe;
 mod request;
+mod secure;
 mod server;
 mod site;
 
@@ -28,6 +30,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use guard::Guard;
 pub use listener::{Address, Listener};
 pub use site::Site;
 
@@ -49,6 +52,8 @@ pub struct Web {
     pub listeners: Vec<Listener>,
     /// Where the pages are.
     pub site: Site,
+    /// Who may see them; everybody if nobody guards them.
+    pub guard: Option<Arc<Guard>>,
 }
 
 /// Answers on all listeners for ever.
@@ -56,10 +61,15 @@ pub async fn serve(agent: Arc<Agent>, web: Web) {
     let mut serving = tokio::task::JoinSet::new();
     let site = Arc::new(web.site);
     for listener in web.listeners {
-        let (agent, site) = (Arc::clone(&agent), Arc::clone(&site));
-        serving.spawn(server::serve(listener, move |request| {
-            let (agent, site) = (Arc::clone(&agent), Arc::clone(&site));
-            async move { answer(&agent, &site, request).await }
+        let (agent, site, guard) = (Arc::clone(&agent), Arc::clone(&site), web.guard.clone());
+        serving.spawn(server::serve(listener, web.guard.clone(), move |request| {
+            let (agent, site, guard) = (Arc::clone(&agent), Arc::clone(&site), guard.clone());
+            async move {
+                match guard {
+                    Some(guard) => guarded(&agent, &site, &guard, request).await,
+                    None => answer(&agent, &site, request).await,
+                }
+            }
         }));
     }
     while serving.join_next().await.is_some() {}
@@ -72,6 +82,21 @@ pub trait Panel: Send + Sync {
 
     /// Does what a `POST` to this path asks for; answers in words.
     fn act(&self, path: &str) -> Result<String, String>;
+}
+
+/// Answers those who may ask.
+async fn guarded(agent: &Arc<Agent>, site: &Site, guard: &Guard, request: Request<Incoming>) -> Response<Body> {
+    match guard.admit(request.headers()).await {
+        Ok(config) => {
+            let mut answer = answer(agent, site, request).await;
+            guard::dress(&config, &mut answer);
+            answer
+        }
+        Err(refusal) => {
+            agent.metrics().web_request("refused", refusal.status().as_u16());
+            *refusal
+        }
+    }
 }
 
 async fn answer(agent: &Arc<Agent>, site: &Site, request: Request<Incoming>) -> Response<Body> {

@@ -1,20 +1,26 @@
-//! Listening, with limits: how many connections, how long a head may take, how much of it there may be.
+//! Serving connections, with limits: how many, how long a head may take, how much of it there may be.
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::web::Body;
+use crate::web::guard::Guard;
 use crate::web::listener::Listener;
 use crate::web::patience::Patient;
+use crate::web::secure::{HANDSHAKES_MAX, secured};
 
 /// Most connections at once. Chosen: a thousand Prometheus, and room beside idle ones until their time is over.
 const CONNECTIONS_MAX: usize = 8192;
@@ -24,11 +30,17 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields of a request. Chosen: what browsers behind proxies send, twice over.
 const HEADERS_MAX: usize = 64;
+/// Most requests at once on a connection of HTTP/2. Chosen: what browsers open, and some.
+const STREAMS_MAX: u32 = 64;
+/// Bytes of requests' bodies that HTTP/2 lets a client send unasked: the least. Nobody reads bodies.
+const WINDOW_BYTES: u32 = 65_535;
+/// Longest time an idle connection of HTTP/2 has to finish what it began. Chosen: a large page over a slow line.
+const FINISH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Pause after a failure to accept, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves for ever. `answer` is called for every request.
-pub(super) async fn serve<A, F>(listener: Listener, answer: A)
+pub(super) async fn serve<A, F>(listener: Listener, guard: Option<Arc<Guard>>, answer: A)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -38,11 +50,9 @@ where
         Err(error) => return tracing::error!(%error, "cannot serve"),
     };
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX);
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let guard = guard.filter(|guard| guard.over_tls());
+    let http = Http::new();
     loop {
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = match listener.accept().await {
@@ -53,16 +63,130 @@ where
                 continue;
             }
         };
-        let answer = answer.clone();
+        let (answer, http) = (answer.clone(), http.clone());
+        let Some(guard) = guard.clone() else {
+            tokio::spawn(async move {
+                http.one(Patient::new(stream), answer).await;
+                drop(permit);
+            });
+            continue;
+        };
+        let handshakes = Arc::clone(&handshakes);
+        tokio::spawn(async move {
+            if let Some(stream) = secured(stream, &guard, &handshakes).await {
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => http.two(stream, answer).await,
+                    _ => http.one(stream, answer).await,
+                }
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Both versions of HTTP, with their limits.
+#[derive(Clone)]
+struct Http {
+    one: http1::Builder,
+    two: http2::Builder<TokioExecutor>,
+}
+
+impl Http {
+    fn new() -> Self {
+        let mut one = http1::Builder::new();
+        one.timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME_MAX)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX);
+        let mut two = http2::Builder::new(TokioExecutor::new());
+        two.timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(HEAD_BYTES_MAX as u32)
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .keep_alive_interval(HEAD_TIME_MAX)
+            .keep_alive_timeout(HEAD_TIME_MAX);
+        Self { one, two }
+    }
+
+    /// HTTP/1.1. A client that breaks its connection or its request harms itself only.
+    async fn one<S, A, F>(&self, stream: S, answer: A)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        A: Fn(Request<Incoming>) -> F,
+        F: Future<Output = Response<Body>>,
+    {
         let service = service_fn(move |request| {
             let answered = answer(request);
             async move { Ok::<_, Infallible>(answered.await) }
         });
-        let connection = http.serve_connection(TokioIo::new(Patient::new(stream)), service);
-        tokio::spawn(async move {
-            // A client that breaks its connection or its request harms itself only.
-            let _ = connection.await;
-            drop(permit);
+        let _ = self.one.serve_connection(TokioIo::new(stream), service).await;
+    }
+
+    /// HTTP/2, whose library knows no limit for idle connections and for heads that never end.
+    async fn two<S, A, F>(&self, stream: S, answer: A)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        A: Fn(Request<Incoming>) -> F,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new());
+        let seen = Arc::clone(&activity);
+        let service = service_fn(move |request| {
+            let (running, answered) = (seen.begin(), answer(request));
+            async move {
+                let answered = answered.await;
+                drop(running);
+                Ok::<_, Infallible>(answered)
+            }
         });
+        let mut connection = pin!(self.two.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            _ = &mut connection => return,
+            () = activity.until_idle() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(FINISH_TIME_MAX, connection).await;
+    }
+}
+
+/// When a connection was last asked something.
+struct Activity {
+    running: AtomicUsize,
+    last: Mutex<Instant>,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self { running: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }
+    }
+
+    fn begin(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(Arc::clone(self))
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn until_idle(&self) {
+        loop {
+            let end = *self.last() + HEAD_TIME_MAX;
+            if Instant::now() >= end && self.running.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            tokio::time::sleep_until(end.max(Instant::now() + Duration::from_secs(1))).await;
+        }
+    }
+}
+
+/// A request being answered.
+struct Running(Arc<Activity>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *self.0.last() = Instant::now();
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
