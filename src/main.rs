@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match command {
         Some(Command::Check { file }) => cli::check::run(&file.unwrap_or_else(args::default_config_file)),
         Some(Command::Probe(probe)) => cli::probe::run(&probe),
+        Some(Command::Import { file, config_file }) => cli::import::run(&file, config_file.as_deref()),
         Some(Command::Kinds { name, output }) => cli::kinds::run(name.as_deref(), output),
         Some(Command::Completions { shell }) => cli::generated::completions(shell),
         Some(Command::Man) => cli::generated::man(),

@@ -164,6 +164,17 @@ pub enum Command {
     },
     /// Ask one service once and show what happened
     Probe(ProbeArgs),
+    /// Translate a scrape configuration that asks blackbox_exporter into checks
+    ///
+    /// Prints a configuration: the modules' file, if there is one, with the checks below it. What cannot be translated is
+    /// told on the standard error.
+    Import {
+        /// Prometheus' configuration
+        file: PathBuf,
+        /// File with the modules [default: tuermer.yml if there is one, else blackbox.yml, else none]
+        #[arg(long = "config.file", value_name = "FILE")]
+        config_file: Option<PathBuf>,
+    },
     /// Show what can be probed, with settings, phases and readings
     Kinds {
         /// Only this kind

@@ -1,7 +1,8 @@
-//! The tools beside the agent: `check`, `probe`, `kinds`, and texts made from the command line itself.
+//! The tools beside the agent: `check`, `probe`, `import`, `kinds`, and texts made from the command line itself.
 
 pub mod check;
 pub mod generated;
+pub mod import;
 pub mod kinds;
 mod paint;
 pub mod probe;

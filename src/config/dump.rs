@@ -229,7 +229,7 @@ fn is_reference(text: &str) -> bool {
 }
 
 /// A scalar that is read back as what it was.
-fn text(text: &str, form: Form) -> String {
+pub(super) fn text(text: &str, form: Form) -> String {
     let is_word = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '<' | '+' | '.'))
         && text
             .chars()

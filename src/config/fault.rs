@@ -81,9 +81,16 @@ impl Fault {
         Self { place, ..self.clone() }
     }
 
-    fn write(&self, out: &mut String, text: &str, origin: &str) {
+    /// Everything there is to say, led by a word for how bad it is.
+    pub(super) fn written(&self, word: &str, text: &str, origin: &str) -> String {
+        let mut out = String::new();
+        self.write(&mut out, word, text, origin);
+        out
+    }
+
+    fn write(&self, out: &mut String, word: &str, text: &str, origin: &str) {
         let (line, column) = source::line_and_column(text, self.place);
-        let _ = writeln!(out, "error: {}", shown(&self.message, MESSAGE_BYTES_MAX));
+        let _ = writeln!(out, "{word}: {}", shown(&self.message, MESSAGE_BYTES_MAX));
         let _ = writeln!(out, "  --> {origin}:{line}:{column}");
         source::write_excerpt(out, text, self.place);
         for help in &self.helps {
@@ -108,6 +115,11 @@ impl ConfigError {
         Self { text: format!("error: cannot read {}: {why}\n", PathBuf::from(path).display()) }
     }
 
+    /// Nothing is wrong with the file, but it is of no use here.
+    pub(super) fn unusable(why: impl fmt::Display) -> Self {
+        Self { text: format!("error: {why}\n") }
+    }
+
     /// The faults of a text, in its order.
     pub(super) fn new(mut faults: Vec<Fault>, text: &str, origin: &str) -> Self {
         faults.sort_by_key(|fault| fault.place);
@@ -118,7 +130,7 @@ impl ConfigError {
             if !out.is_empty() {
                 out.push('\n');
             }
-            fault.write(&mut out, text, origin);
+            fault.write(&mut out, "error", text, origin);
         }
         if more > 0 {
             let _ = writeln!(out, "\nand {more} more");

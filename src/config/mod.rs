@@ -9,6 +9,7 @@ mod dump;
 mod fault;
 mod fields;
 mod hash;
+mod import;
 mod labels;
 mod misread;
 mod modules;
@@ -30,6 +31,7 @@ pub use checks::{INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, NAME_BYTES_MAX, T
 pub use fault::ConfigError;
 use fault::Fault;
 use fields::Fields;
+pub use import::{Imported, import};
 pub use labels::{CHANNEL_BYTES_MAX, CHANNELS_MAX, LABEL_BYTES_MAX, LABELS_MAX};
 use modules::Modules;
 pub(crate) use scalar::binary as base64;
