@@ -2,6 +2,7 @@
 //!
 //! Knows no protocol above TLS. What happens here (resolve, connect, tls and their readings) every kind gets alike.
 
+mod channel;
 mod connect;
 mod icmp;
 mod network;
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use channel::Channel;
 pub use connect::{CONNECT, Source, acknowledge_at_once};
 pub use icmp::{Echo, EchoReply, EchoRoute};
 pub(crate) use network::Legs;

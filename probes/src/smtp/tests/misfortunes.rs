@@ -102,7 +102,7 @@ async fn plain_text_after_the_reply_to_starttls_is_refused() {
     let peer = Peer::play(script(&stages)).await;
     let report = ask_peer(&peer, settings, AMPLE).await;
     assert_eq!(gist(&report), "protocol_error in starttls");
-    let message = "plain text after the reply to STARTTLS: 250 injected\\r\\n";
+    let message = "plain text where encryption should begin: 250 injected\\r\\n";
     assert_eq!(report.failure().map(|failure| failure.message()), Some(message));
 }
 
