@@ -144,6 +144,8 @@ reasons! {
     AuthRefused "auth_refused" Rejected;
     /// There is no token for the request: the token server could not be asked, or gave none.
     TokenError "token_error" Rejected;
+    /// The peer does not offer the wanted way to log in.
+    AuthMissing "auth_missing" Rejected;
 
     /// The status is not one of the expected.
     StatusUnexpected "status_unexpected" Unexpected;
@@ -173,6 +175,8 @@ reasons! {
     RcodeUnexpected "rcode_unexpected" Unexpected;
     /// A rule on DNS records failed.
     RecordUnexpected "record_unexpected" Unexpected;
+    /// The mailbox holds more than the module allows.
+    MailboxFull "mailbox_full" Unexpected;
     /// The domain takes no mail: no MX, or a null MX.
     MxMissing "mx_missing" Unexpected;
 

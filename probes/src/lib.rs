@@ -17,6 +17,7 @@ mod dnsbl;
 mod failure;
 mod http;
 mod icmp;
+mod mailbox;
 mod measure;
 pub mod net;
 mod pattern;
@@ -25,6 +26,7 @@ mod pattern_syntax;
 mod probe;
 mod recorder;
 mod report;
+mod sasl;
 mod secret;
 pub mod settings;
 mod smtp;
@@ -54,6 +56,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<dnsbl::Dnsbl>(),
     Kind::of::<http::Http>(),
     Kind::of::<icmp::Icmp>(),
+    Kind::of::<mailbox::Mailbox>(),
     Kind::of::<smtp::Smtp>(),
     Kind::of::<tcp::Tcp>(),
     Kind::of::<tls::Tls>(),
