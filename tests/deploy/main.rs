@@ -12,6 +12,7 @@ mod names;
 mod prometheus;
 mod server;
 mod service;
+mod web;
 
 use std::fs;
 

@@ -27,7 +27,9 @@ fn systemd_understands_the_unit() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("tuermer.service");
     fs::write(&path, unit).expect("unit");
-    output(Command::new(analyze).args(["verify", "--man=no"]).arg(path));
+    let socket = directory.path().join("tuermer.socket");
+    fs::copy(project_file("deploy/tuermer.socket"), &socket).expect("socket");
+    output(Command::new(analyze).args(["verify", "--man=no"]).arg(path).arg(socket));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod alerts;
 mod command_line;
 mod daemon;
 mod demo;
+mod guard;
 mod mail;
 mod names;
 mod old_tls;
