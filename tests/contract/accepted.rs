@@ -13,7 +13,6 @@ pub(crate) enum Reason {
     /// Debian's 0.23 is older than the version that tuermer follows.
     Older,
     /// blackbox_exporter crashes, hangs or is plainly wrong here.
-    #[expect(dead_code, reason = "no such difference was met yet")]
     Fix,
     /// A matter of choice.
     #[expect(dead_code, reason = "no such difference was met yet")]
@@ -44,15 +43,28 @@ const fn accepted(
 }
 
 /// The table.
-static TABLE: [Accepted; 3] = [
+static TABLE: [Accepted; 6] = [
     accepted(&["*"], &["probe_timeout_seconds"], Reason::Older, "`probe_timeout_seconds` is newer than 0.23"),
     accepted(&["*"], &["probe_failed_due_to_bytes"], Reason::Older, "`probe_failed_due_to_bytes` is newer than 0.23"),
     accepted(
-        &["T2"],
+        &["T2", "A25", "A32"],
         &["probe_failed_due_to_regex"],
         Reason::Older,
         "`tcp`: `probe_failed_due_to_regex` is there only once the connection is; in 0.23 always",
     ),
+    accepted(
+        &["A3"],
+        &["status"],
+        Reason::Fix,
+        "a scrape timeout of `NaN` is refused with 500; blackbox_exporter gives the probe no time and reports the target down",
+    ),
+    accepted(
+        &["A5"],
+        &["probe_success", "probe_failed_due_to_regex", "probe_ip_protocol", "probe_ip_addr_hash"],
+        Reason::Fix,
+        "a scrape timeout equal to the offset leaves the module's timeout; blackbox_exporter gives the probe no time",
+    ),
+    accepted(&["A23"], &["status"], Reason::Older, "`/logs` without a usable number is 400; in 0.23 404 or 500"),
 ];
 
 impl Accepted {

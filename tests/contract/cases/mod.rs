@@ -9,6 +9,7 @@ mod http_requests;
 mod http_transport;
 mod http_verdicts;
 mod icmp;
+mod on_demand;
 mod process;
 mod tcp_unix;
 mod websocket;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Case> {
     [
         process::cases(),
         api::cases(),
+        on_demand::cases(),
         addresses::cases(),
         http_requests::cases(),
         http_redirects::cases(),
