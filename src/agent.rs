@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tuermer_probes::net::Net;
+use tuermer_probes::net::{Net, RevocationLists};
 
 use crate::agent_metrics::AgentMetrics;
 use crate::args::{LogFormat, LogLevel};
@@ -47,6 +47,8 @@ pub struct Options {
     pub world: Option<Arc<Change>>,
     /// What the page shows and takes besides the checks.
     pub panel: Option<Box<dyn Panel>>,
+    /// Lists of revoked certificates: they outlive configurations.
+    pub lists: RevocationLists,
 }
 
 /// How the log of a single probe is written.
@@ -62,11 +64,20 @@ impl Options {
     /// An agent with this configuration file.
     pub fn new(config_file: PathBuf) -> Self {
         let prober_log = ProberLog { level: LogLevel::Info, format: LogFormat::Logfmt };
-        Self { config_file, timeout_offset: 0.5, history_limit: 100, prober_log, world: None, panel: None }
+        Self {
+            config_file,
+            timeout_offset: 0.5,
+            history_limit: 100,
+            prober_log,
+            world: None,
+            panel: None,
+            lists: RevocationLists::default(),
+        }
     }
 
     fn net(&self, plan: &Plan) -> Result<Arc<Net>, String> {
         let net = world::net(&plan.agent)?;
+        let net = net.with_revocation_lists(self.lists.clone(), plan.agent.private_revocation_lists);
         Ok(Arc::new(match &self.world {
             Some(change) => change(net),
             None => net,
@@ -122,7 +133,7 @@ impl Agent {
         schedule.apply(&loaded.plan, Net::clone(&net));
         metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
         let history = History::new(options.history_limit);
-        Ok(Arc::new(Self {
+        let agent = Arc::new(Self {
             options,
             loaded: ArcSwap::from_pointee(loaded),
             net: ArcSwap::new(net),
@@ -136,7 +147,10 @@ impl Agent {
             rejected: Mutex::default(),
             reloader: Reloader::default(),
             ready: AtomicBool::new(true),
-        }))
+        });
+        let keeper = Arc::clone(&agent);
+        checks.spawn(async move { keeper.options.lists.keep(|| keeper.net()).await });
+        Ok(agent)
     }
 
     /// Loads the configuration file again and applies it; a bad file changes nothing.

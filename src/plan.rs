@@ -27,11 +27,18 @@ pub struct AgentSettings {
     pub probe_metrics: ProbeMetrics,
     /// Most runs at once.
     pub runs_in_flight_max: usize,
+    /// Whether lists of revoked certificates are fetched from addresses that are not public.
+    pub private_revocation_lists: bool,
 }
 
 impl Default for AgentSettings {
     fn default() -> Self {
-        Self { resolver: Vec::new(), probe_metrics: ProbeMetrics::Blackbox, runs_in_flight_max: 1000 }
+        Self {
+            resolver: Vec::new(),
+            probe_metrics: ProbeMetrics::Blackbox,
+            runs_in_flight_max: 1000,
+            private_revocation_lists: false,
+        }
     }
 }
 

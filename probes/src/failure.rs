@@ -112,6 +112,8 @@ reasons! {
     TlsCertUntrusted "tls_cert_untrusted" Tls;
     /// The certificate was revoked.
     TlsCertRevoked "tls_cert_revoked" Tls;
+    /// The list of revoked certificates could not be had.
+    TlsCrlUnavailable "tls_crl_unavailable" Tls;
     /// The certificate is malformed or not made for this use.
     TlsCertInvalid "tls_cert_invalid" Tls;
     /// The peer ended the handshake with an alert.

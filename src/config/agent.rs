@@ -1,4 +1,4 @@
-//! `resolver:`, `probe_metrics:`, `limits:` — the agent's own settings.
+//! `resolver:`, `probe_metrics:`, `limits:`, `revocation_lists:` — the agent's own settings.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,6 +24,7 @@ pub(super) fn read(entry: &Entry<'_>, settings: &mut AgentSettings, faults: &mut
         "resolver" => read_resolver(entry, settings, faults),
         "probe_metrics" => read_probe_metrics(entry).map(|metrics| settings.probe_metrics = metrics),
         "limits" => read_limits(entry, settings, faults),
+        "revocation_lists" => read_revocation_lists(entry, settings, faults),
         _ => Ok(()),
     };
     faults.extend(read.err());
@@ -58,6 +59,22 @@ fn read_probe_metrics(entry: &Entry<'_>) -> Result<ProbeMetrics, Fault> {
         "all" => Ok(ProbeMetrics::All),
         other => Err(Fault::unknown(entry.place(), "value", other, ["blackbox", "all"])),
     }
+}
+
+fn read_revocation_lists(
+    entry: &Entry<'_>,
+    settings: &mut AgentSettings,
+    faults: &mut Vec<Fault>,
+) -> Result<(), Fault> {
+    let fields = Fields::of(&entry.value, entry.key_place, "`revocation_lists`")?;
+    fields.refuse_others(["private_addresses"].into_iter(), faults);
+    if let Some(wish) = fields.find("private_addresses") {
+        let text = wish.text()?;
+        let truth = scalar::truth(text);
+        settings.private_revocation_lists =
+            truth.ok_or_else(|| Fault::unknown(wish.place(), "value", text, ["true", "false"]))?;
+    }
+    Ok(())
 }
 
 fn read_limits(entry: &Entry<'_>, settings: &mut AgentSettings, faults: &mut Vec<Fault>) -> Result<(), Fault> {

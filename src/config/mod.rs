@@ -43,7 +43,7 @@ use crate::plan::Plan;
 /// Largest configuration file in bytes. Chosen: 100,000 targets are a tenth of it.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
-const KEYS: [&str; 5] = ["modules", "checks", "resolver", "probe_metrics", "limits"];
+const KEYS: [&str; 6] = ["modules", "checks", "resolver", "probe_metrics", "limits", "revocation_lists"];
 
 /// A configuration that can be used.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod pages;
 #[path = "../support/process/mod.rs"]
 mod process;
 mod reload;
+mod revocation;
 #[expect(dead_code, reason = "shared with tests that run tools to their end")]
 #[path = "../support/mod.rs"]
 mod support;

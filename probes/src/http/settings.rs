@@ -99,6 +99,8 @@ pub(super) struct Written {
     /// How encrypted targets are spoken to and trusted.
     #[serde(deserialize_with = "or_default")]
     pub(super) tls_config: TlsSettings,
+    /// Look into the authorities' lists of revoked certificates, as `check_revoked` of `tls_config`.
+    pub(super) check_revoked: bool,
     /// The proxy to ask through.
     pub(super) proxy_url: Option<Secret>,
     /// Hosts that are asked without the proxy, joined by commas.
@@ -144,6 +146,7 @@ impl Default for Written {
             bearer_token_file: None,
             oauth2: None,
             tls_config: TlsSettings::default(),
+            check_revoked: false,
             proxy_url: None,
             no_proxy: None,
             proxy_from_environment: false,

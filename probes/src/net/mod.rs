@@ -9,6 +9,7 @@ mod network;
 mod quic;
 mod resolve;
 mod resolver;
+mod revocation;
 mod stamp;
 mod stream;
 mod tasks;
@@ -28,6 +29,7 @@ pub use network::{Addresses, Network};
 pub(crate) use quic::Quic;
 pub use resolve::{Family, RESOLVE};
 pub use resolver::{Resolver, ResolverError};
+pub use revocation::RevocationLists;
 pub use stamp::{Stamped, Stamps};
 pub use stream::{Stream, TcpStream, UnixStream};
 pub(crate) use tasks::{Spawner, Tasks};
@@ -70,6 +72,9 @@ pub struct Net {
     resolvers: network::Resolvers,
     files: Arc<dyn Files>,
     roots: tls::SystemRoots,
+    lists: RevocationLists,
+    /// Whether lists of revoked certificates are fetched from addresses that are not public.
+    lists_from_anywhere: bool,
     blackhole: Option<Arc<Blackhole>>,
     arrival_times: icmp::ArrivalTimes,
     /// `None`: as the system has it.
@@ -90,10 +95,25 @@ impl Net {
             resolvers: network::Resolvers::default(),
             files,
             roots: tls::SystemRoots::default(),
+            lists: RevocationLists::default(),
+            lists_from_anywhere: false,
             blackhole: None,
             arrival_times: icmp::ArrivalTimes::default(),
             way: None,
         }
+    }
+
+    /// The same world with these lists of revoked certificates. They come from public addresses only, unless
+    /// `from_anywhere`: it is the peers' certificates that say where they are.
+    #[must_use]
+    pub fn with_revocation_lists(mut self, lists: RevocationLists, from_anywhere: bool) -> Self {
+        (self.lists, self.lists_from_anywhere) = (lists, from_anywhere);
+        self
+    }
+
+    /// Lists of revoked certificates.
+    pub const fn revocation_lists(&self) -> &RevocationLists {
+        &self.lists
     }
 
     /// The same world with a hole in it.

@@ -36,7 +36,7 @@ pub(crate) struct Tcp {
 
 /// How a TCP port is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Settings {
     /// Address family to try first.
     #[serde(default)]
@@ -57,6 +57,17 @@ pub(crate) struct Settings {
     #[serde(default = "default_tls", deserialize_with = "read_tls")]
     #[schemars(with = "TlsSettings")]
     tls_config: Tls,
+    /// Whether lists of revoked certificates are looked into, as `check_revoked` of `tls_config`.
+    #[serde(default)]
+    check_revoked: bool,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The derived function of the same name.
+        let settings = Self::deserialize(deserializer)?;
+        Ok(Self { tls_config: settings.tls_config.checking_revoked(settings.check_revoked), ..settings })
+    }
 }
 
 /// A client that offers no application protocol.

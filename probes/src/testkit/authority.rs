@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SerialNumber,
 };
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -29,6 +30,25 @@ pub struct Leaf {
     chain: Vec<CertificateDer<'static>>,
     /// What a server says of its revocation.
     ocsp: Option<Vec<u8>>,
+}
+
+/// A list of revoked certificates.
+#[derive(Debug, Clone)]
+pub struct ListOf {
+    /// Serial numbers.
+    pub revoked: Vec<Vec<u8>>,
+    /// Since when it counts.
+    pub from: SystemTime,
+    /// When the next one is due.
+    pub until: SystemTime,
+    /// The address it is made for, if it says so.
+    pub address: Option<String>,
+}
+
+impl Default for ListOf {
+    fn default() -> Self {
+        Self { revoked: Vec::new(), from: in_days(-1.0), until: in_days(7.0), address: None }
+    }
 }
 
 /// The moment that many days from now.
@@ -96,6 +116,36 @@ impl Authority {
             Self(CertifiedIssuer::signed_by(params, key, &self.0).expect("a certificate"))
         };
         (signed(until[0]), signed(until[1]))
+    }
+
+    /// The authority's list of revoked certificates, as DER.
+    pub fn revocation_list(&self, list: &ListOf) -> Vec<u8> {
+        let revoked = list.revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
+            revocation_time: list.from.into(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: list.from.into(),
+            next_update: list.until.into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: list.address.clone().map(|address| CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![address] },
+                scope: None,
+            }),
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).expect("a list").der().to_vec()
+    }
+
+    /// A certificate with this serial number, whose list of revoked ones is at this address.
+    pub fn listed_leaf(&self, names: &[&str], serial: &[u8], url: &str) -> Leaf {
+        self.leaf_with(names, |params| {
+            params.serial_number = Some(SerialNumber::from_slice(serial));
+            params.crl_distribution_points = vec![CrlDistributionPoint { uris: vec![url.to_owned()] }];
+        })
     }
 
     /// The authority's certificate.

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use authority::{Authority, Leaf, in_days};
+pub use authority::{Authority, Leaf, ListOf, in_days};
 pub use http3::{Http3Act, Http3Peer, Http3Request};
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, relay, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;

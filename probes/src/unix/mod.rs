@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::failure::Failure;
 use crate::measure::Measure;
@@ -34,7 +34,7 @@ pub(crate) struct Unix {
 
 /// How a unix socket is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub(crate) struct Settings {
     /// What is expected and sent, in order.
     #[serde(default)]
@@ -46,6 +46,17 @@ pub(crate) struct Settings {
     #[serde(default = "default_tls", deserialize_with = "read_tls")]
     #[schemars(with = "TlsSettings")]
     tls_config: Tls,
+    /// Whether lists of revoked certificates are looked into, as `check_revoked` of `tls_config`.
+    #[serde(default)]
+    check_revoked: bool,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The derived function of the same name.
+        let settings = Self::deserialize(deserializer)?;
+        Ok(Self { tls_config: settings.tls_config.checking_revoked(settings.check_revoked), ..settings })
+    }
 }
 
 impl Probe for Unix {
@@ -77,7 +88,7 @@ impl Probe for Unix {
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
-        let Settings { query_response, tls, tls_config } = &*self.settings;
+        let Settings { query_response, tls, tls_config, .. } = &*self.settings;
         let mut wire = Wire::new(net.unix(recorder, Path::new(&*self.path)).await?);
         if *tls {
             // No certificate carries a path: as in blackbox_exporter, the settings must give a name.

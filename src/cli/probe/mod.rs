@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tuermer_probes::net::RevocationLists;
 use tuermer_probes::{BoxProbe, Module, Report, Target, Verdict};
 
 use super::paint::Style;
@@ -67,6 +68,14 @@ fn run_once(settings: &AgentSettings, probe: &BoxProbe, timeout: Duration) -> Re
     let runtime = runtime.map_err(|error| format!("error: cannot start: {error}"))?;
     runtime.block_on(async {
         let net = crate::world::net(settings).map_err(|error| format!("error: {error}"))?;
+        let lists = RevocationLists::default();
+        let net = net.with_revocation_lists(lists.clone(), settings.private_revocation_lists);
+        let report = probe.run(&net, timeout).await;
+        if !lists.are_wanted() {
+            return Ok(report);
+        }
+        // No run waits for a list of revoked certificates: the one that is shown has them.
+        lists.fetch_due(&net).await;
         Ok(probe.run(&net, timeout).await)
     })
 }

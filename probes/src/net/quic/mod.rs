@@ -114,6 +114,7 @@ impl Tls {
         let seen = verifier.take_seen();
         seen.read(recorder);
         let connection = ended?.map_err(|error| judge::handshake(&error, &seen))?;
+        self.judge_revocation(net, recorder, &seen)?;
         let agreed = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
         let session = Session::of_quic(suite.load(Ordering::Relaxed), agreed.and_then(|data| data.protocol), seen);
         recorder.note(format_args!("{} with {}", session.version, session.cipher));

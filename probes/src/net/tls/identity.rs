@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{DistributionPointName, FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::AlgorithmIdentifier;
 
+use crate::net::revocation::Signer;
 use crate::net::tls::name::{go_text, hex_into};
 
 /// Longest list of names taken over from a certificate in bytes. Chosen: a hundred names, the most that the large public
@@ -17,6 +18,12 @@ const NAMES_BYTES_MAX: usize = 8192;
 /// Longest serial number and longest object identifier taken over in characters. Chosen: honest serial numbers have at
 /// most twenty bytes (RFC 5280 section 4.1.2.2), of two digits each.
 const NUMBER_BYTES_MAX: usize = 128;
+
+/// Most addresses of lists of revoked certificates that are looked at. Chosen: honest certificates name one or two.
+const URLS_MAX: usize = 4;
+
+/// Longest such address in bytes. Chosen: five times an honest one.
+const URL_BYTES_MAX: usize = 512;
 
 /// Most certificates remembered for a module. Chosen: a module asks few servers, or so many that nothing helps.
 const KNOWN_CERTIFICATES_MAX: usize = 64;
@@ -51,6 +58,12 @@ pub struct Identity {
     pub self_issued: bool,
     /// Whether the certificate may be used by a server (RFC 5280 section 4.2.1.12).
     pub(super) for_servers: bool,
+    /// The serial number as it is.
+    pub(super) serial_bytes: Box<[u8]>,
+    /// Where its authority publishes the list of revoked certificates (RFC 5280 section 4.2.1.13).
+    pub(super) crl_urls: Box<[Arc<str>]>,
+    /// What it signs lists with, if it is an authority.
+    pub(super) signer: Arc<Signer>,
 }
 
 impl Identity {
@@ -82,6 +95,12 @@ impl Identity {
             signature: signature(&certificate),
             self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             for_servers: for_servers(&certificate),
+            serial_bytes: serial[..serial.len().min(NUMBER_BYTES_MAX / 2)].into(),
+            crl_urls: crl_urls(&certificate),
+            signer: Arc::new(Signer {
+                name: without_tag(certificate.subject().as_raw()).into(),
+                key: SubjectPublicKeyInfoDer::from(certificate.public_key().raw.to_vec()),
+            }),
         })
     }
 }
@@ -162,6 +181,33 @@ fn for_servers(certificate: &X509Certificate<'_>) -> bool {
         _ => None,
     });
     usages.all(|fits| fits)
+}
+
+/// Addresses of lists that the certificate's own authority signs, as far as they are fetched: over HTTP.
+fn crl_urls(certificate: &X509Certificate<'_>) -> Box<[Arc<str>]> {
+    let points = certificate.extensions().iter().filter_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::CRLDistributionPoints(points) => Some(points.iter()),
+        _ => None,
+    });
+    let whole = points.flatten().filter(|point| point.reasons.is_none() && point.crl_issuer.is_none());
+    let names = whole.filter_map(|point| match &point.distribution_point {
+        Some(DistributionPointName::FullName(names)) => Some(names.iter()),
+        _ => None,
+    });
+    let urls = names.flatten().filter_map(|name| match name {
+        GeneralName::URI(url) if url.len() <= URL_BYTES_MAX && url.starts_with("http://") => Some((*url).into()),
+        _ => None,
+    });
+    urls.take(URLS_MAX).collect()
+}
+
+/// The value behind a tag and a length that were checked before.
+fn without_tag(der: &[u8]) -> &[u8] {
+    match der {
+        [_, first @ 0..=127, body @ ..] if body.len() == usize::from(*first) => body,
+        [_, first @ 0x81..=0x84, rest @ ..] => rest.get(usize::from(first & 0x7f)..).unwrap_or_default(),
+        _ => &[],
+    }
 }
 
 /// Certificates seen before: the same server shows the same ones again and again.

@@ -198,7 +198,8 @@ fn alert_hint(alert: AlertDescription, seen: &Seen) -> &'static str {
     }
 }
 
-fn holder(certificate: &Identity) -> String {
+/// The certificate's holder for people.
+pub(super) fn holder(certificate: &Identity) -> String {
     match names(certificate) {
         Some(names) if certificate.subject.is_empty() => names,
         _ => shown(certificate.subject.as_bytes(), HOLDER_BYTES_MAX),

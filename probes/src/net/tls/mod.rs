@@ -8,6 +8,7 @@ mod identity;
 mod judge;
 mod name;
 mod readings;
+mod revocation;
 mod roots;
 mod scan;
 mod seen;
@@ -34,6 +35,7 @@ pub use identity::Identity;
 use identity::Known;
 pub(super) use judge::alert;
 pub(super) use readings::MEASURES;
+use revocation::Wishes;
 use roots::Roots;
 pub(super) use roots::SystemRoots;
 pub(crate) use rustls::SignatureScheme;
@@ -99,6 +101,13 @@ impl Tls {
             built: Mutex::default(),
             known: Arc::default(),
         }
+    }
+
+    /// The same client, which also looks into lists of revoked certificates if `wanted`.
+    #[must_use]
+    pub fn checking_revoked(mut self, wanted: bool) -> Self {
+        self.settings.check_revoked |= wanted;
+        self
     }
 
     /// The settings.
@@ -199,7 +208,9 @@ impl Tls {
         recorder.enter(phase);
         let (seen, shaken) = self.shake(Strictness::Refuse, net, recorder, stream, name).await;
         seen.read(recorder);
-        shaken
+        let secured = shaken?;
+        self.judge_revocation(net, recorder, &seen)?;
+        Ok(secured)
     }
 
     /// As [`Self::handshake_in`], with a peer that only helps to ask, such as a proxy: nothing is read off it.
@@ -231,7 +242,13 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         recorder.enter(TLS);
-        let (seen, shaken) = self.shake(Strictness::WriteDown, net, recorder, stream, name).await;
+        let (mut seen, mut shaken) = self.shake(Strictness::WriteDown, net, recorder, stream, name).await;
+        if let Ok((_, session)) = &mut shaken
+            && let Err(failure) = self.judge_revocation(net, recorder, &seen)
+        {
+            seen.trust = Trust::Refused(failure);
+            session.seen.trust = seen.trust.clone();
+        }
         seen.read(recorder);
         (seen, shaken)
     }
@@ -293,6 +310,23 @@ impl Tls {
         (Arc::new(config), server_name, verifier)
     }
 
+    fn wishes(&self) -> Wishes {
+        let TlsSettings { check_revoked, fail_if_revoked, fail_if_crl_unavailable, .. } = self.settings;
+        Wishes { check: check_revoked, fail_if_revoked, fail_if_unavailable: fail_if_crl_unavailable }
+    }
+
+    /// What the lists of revoked certificates say. Only a verified chain is asked about: another could lead anywhere.
+    pub(super) fn judge_revocation(&self, net: &Net, recorder: &mut Recorder, seen: &Seen) -> Result<(), Failure> {
+        match (self.wishes(), &seen.trust) {
+            (wishes, _) if !wishes.any() => Ok(()),
+            (wishes, Trust::Verified(_)) => revocation::judge(net, recorder, wishes, &seen.path),
+            _ => {
+                recorder.note("revocation is not looked at: the chain is not verified");
+                Ok(())
+            }
+        }
+    }
+
     fn verifier(&self, built: Built, recorder: &Recorder, name: &str, strictness: Strictness) -> Verifier {
         let own_name = self.settings.server_name.as_deref().filter(|name| !name.is_empty());
         Verifier {
@@ -300,6 +334,7 @@ impl Tls {
             name: Named::of(own_name.unwrap_or(name)),
             now: recorder.wall_clock().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
             strictness,
+            keep_path: self.wishes().any(),
             known: Arc::clone(&self.known),
             client: Arc::clone(&built.config.client_auth_cert_resolver),
             seen: Mutex::default(),

@@ -2,6 +2,7 @@
 
 use crate::measure::{Measure, Unit};
 use crate::net::tls::identity::Identity;
+use crate::net::tls::revocation;
 use crate::net::tls::seen::{Seen, Trust};
 use crate::net::tls::session::Session;
 use crate::recorder::Recorder;
@@ -64,6 +65,11 @@ pub(crate) const MEASURES: &[&Measure] = &[
     &CERT_NOT_BEFORE,
     &CERT_VERIFIED,
     &CHAIN_CERTIFICATES,
+    revocation::MEASURES[0],
+    revocation::MEASURES[1],
+    revocation::MEASURES[2],
+    revocation::MEASURES[3],
+    revocation::MEASURES[4],
 ];
 
 impl Seen {

@@ -70,6 +70,12 @@ impl Roots {
         found
     }
 
+    /// The authority's own certificate.
+    pub(super) fn certificate(&self, anchor: &TrustAnchor<'_>) -> Option<&CertificateDer<'static>> {
+        let mut both = self.anchors.iter().zip(&self.certificates);
+        both.find(|(known, _)| *known == anchor).map(|(_, root)| &root.der)
+    }
+
     /// Whether this very certificate is trusted.
     pub(super) fn holds(&self, certificate: &CertificateDer<'_>) -> bool {
         self.certificates.iter().any(|root| root.der.as_ref() == certificate.as_ref())

@@ -28,6 +28,8 @@ pub struct Seen {
     pub(super) chain: Vec<Option<Arc<Identity>>>,
     pub(super) certificates: usize,
     pub(super) trust: Trust,
+    /// The verified path, the trusted authority last; empty unless somebody wants to know of revocation.
+    pub(super) path: Vec<Arc<Identity>>,
     pub(super) ocsp_stapled: bool,
     pub(super) client_certificate_asked: bool,
     pub(super) client_certificate_given: bool,

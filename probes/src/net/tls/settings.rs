@@ -86,6 +86,12 @@ pub struct TlsSettings {
     pub min_version: Option<TlsVersion>,
     /// Newest version to accept; default TLS13.
     pub max_version: Option<TlsVersion>,
+    /// Show what the authorities' lists of revoked certificates say of a verified chain (`probe_ssl_crl_*`).
+    pub check_revoked: bool,
+    /// Fail if a certificate of the verified chain was revoked.
+    pub fail_if_revoked: bool,
+    /// Fail if a list of revoked certificates cannot be had.
+    pub fail_if_crl_unavailable: bool,
 }
 
 impl<'de> Deserialize<'de> for TlsSettings {

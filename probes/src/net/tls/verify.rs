@@ -40,6 +40,8 @@ pub(in crate::net) struct Verifier {
     pub(super) name: Named,
     pub(super) now: Duration,
     pub(super) strictness: Strictness,
+    /// Whether the verified path is written down.
+    pub(super) keep_path: bool,
     pub(super) known: Arc<Known>,
     /// The settings' own client certificate.
     pub(super) client: Arc<dyn ResolvesClientCert>,
@@ -155,6 +157,7 @@ impl Verifier {
         let identity = chain.first().and_then(Option::as_deref).ok_or(webpki::Error::BadDer)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
         let until = if roots.holds(leaf) {
+            self.note_path([leaf].into_iter());
             self.decide_trusted_leaf(identity)?
         } else {
             self.decide_path(roots, &end_entity, rest, chain, identity.not_after)?
@@ -210,7 +213,12 @@ impl Verifier {
             };
             let ends = path.intermediate_certificates().filter_map(|certificate| end_of(&certificate.der()));
             let until = ends.fold(own_end.min(root_end), i64::min);
-            longest.set(longest.get().max(Some(until)));
+            if longest.get() < Some(until) {
+                longest.set(Some(until));
+                let between: Vec<_> = path.intermediate_certificates().map(|certificate| certificate.der()).collect();
+                let leaf = path.end_entity().der();
+                self.note_path(std::iter::once(&leaf).chain(&between).chain(roots.certificate(path.anchor())));
+            }
             // An error makes the search go on.
             if until == own_end { Ok(()) } else { Err(webpki::Error::UnknownIssuer) }
         };
@@ -227,6 +235,13 @@ impl Verifier {
             (Some(until), _) => Ok(until),
             (None, Err(error)) => Err(error),
             (None, Ok(_)) => Err(webpki::Error::UnknownIssuer),
+        }
+    }
+
+    fn note_path<'c>(&self, path: impl Iterator<Item = &'c CertificateDer<'c>>) {
+        if self.keep_path {
+            let path = path.filter_map(|der| self.known.identity(der)).collect();
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).path = path;
         }
     }
 
