@@ -39,11 +39,6 @@ pub(super) fn check(written: &Written) -> Result<(), String> {
     if is_set(written.body.as_ref()) && is_path(written.body_file.as_ref()) {
         return Err("at most one of body and body_file may be set".to_owned());
     }
-    for cel in [&written.fail_if_body_json_matches_cel, &written.fail_if_body_json_not_matches_cel] {
-        if cel.as_deref() == Some("") {
-            return Err("a CEL expression must not be empty".to_owned());
-        }
-    }
     header_rules(written)?;
     versions(written)?;
     compression(written)

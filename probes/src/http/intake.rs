@@ -61,6 +61,11 @@ impl Intake {
         &self.kept
     }
 
+    /// What was kept, for good.
+    pub(super) fn into_kept(self) -> Vec<u8> {
+        self.kept
+    }
+
     /// Reads to the end. What was read until an error or the deadline is in the reading.
     pub(super) async fn read(
         &mut self,

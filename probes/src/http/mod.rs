@@ -5,6 +5,7 @@
 mod accept;
 pub(crate) mod auth;
 mod body;
+mod cel;
 mod client;
 pub(crate) mod conflicts;
 mod cookies;
@@ -153,7 +154,7 @@ impl Probe for Http {
         for measure in zeros {
             recorder.read(measure, 0.0);
         }
-        if settings.has_cel {
+        if settings.cel.is_some() {
             recorder.read(&FAILED_DUE_TO_CEL, 0.0);
         }
     }
@@ -181,7 +182,10 @@ impl Probe for Http {
         }
         match journey.run(net, recorder).await? {
             Arrival::Answer(answer) => self.judge(recorder, answer, true).await,
-            Arrival::Unfollowed(answer) => self.judge(recorder, answer, self.settings.rules.has_body_rules()).await,
+            Arrival::Unfollowed(answer) => {
+                let reads_body = self.settings.rules.has_body_rules() || self.settings.cel.is_some();
+                self.judge(recorder, answer, reads_body).await
+            }
             Arrival::Limit(answer) => {
                 read_head(recorder, &answer, &self.settings);
                 recorder.enter(CHECK);
@@ -246,7 +250,8 @@ impl Http {
             recorder.note(failure.message());
         }
         let checks_body = verdict.is_ok() && rules.has_body_rules();
-        let mut intake = Intake::new(settings.body_bytes_max, checks_body);
+        let cel = settings.cel.as_ref().filter(|_| verdict.is_ok());
+        let mut intake = Intake::new(settings.body_bytes_max, checks_body || cel.is_some());
         if reads_body && !(body.is_empty() && settings.compression.is_none()) {
             let source = match Source::open(body, settings.compression).await {
                 Ok(source) => source,
@@ -255,6 +260,8 @@ impl Http {
             if checks_body {
                 // Stands unless the whole body comes and fits.
                 recorder.read(&FAILED_DUE_TO_REGEX, 1.0);
+            } else if cel.is_some() {
+                recorder.read(&FAILED_DUE_TO_CEL, 1.0);
             }
             if let Err(failure) = intake.read(source, &stamps, recorder).await {
                 return verdict.and(Err(failure));
@@ -264,6 +271,14 @@ impl Http {
         if checks_body {
             verdict = rules.body(intake.kept());
             recorder.read(&FAILED_DUE_TO_REGEX, f64::from(u8::from(verdict.is_err())));
+        }
+        if verdict.is_ok()
+            && let Some(cel) = cel
+        {
+            // On the same bytes, though blackbox_exporter has none left after the rules above. Stands unless it is done.
+            recorder.read(&FAILED_DUE_TO_CEL, 1.0);
+            verdict = cel.judge(recorder, intake.into_kept()).await;
+            recorder.read(&FAILED_DUE_TO_CEL, f64::from(u8::from(verdict.is_err())));
         }
         verdict.and_then(|()| rules.version(head.version)).and_then(|()| rules.encryption(session.is_some()))
     }

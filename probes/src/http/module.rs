@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
@@ -9,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de};
 
 use super::auth::Auth;
+use super::cel::Cel;
 use super::conflicts;
 use super::decode::Compression;
 use super::headers::Headers;
@@ -35,7 +37,7 @@ pub(crate) struct Settings {
     pub(super) rules: Rules,
     pub(super) compression: Option<Compression>,
     pub(super) body_bytes_max: Option<u64>,
-    pub(super) has_cel: bool,
+    pub(super) cel: Option<Arc<Cel>>,
     /// Whether HTTP/3 is spoken, and nothing else.
     pub(super) http3: bool,
     /// Whether a proxy is configured that HTTP/3 cannot go through.
@@ -125,7 +127,10 @@ impl Settings {
             },
             compression: written.compression.as_deref().and_then(Compression::of),
             body_bytes_max: written.body_size_limit.and_then(super::size::Size::limit),
-            has_cel: has_cel(&written),
+            cel: Cel::of(
+                written.fail_if_body_json_matches_cel.take(),
+                written.fail_if_body_json_not_matches_cel.take(),
+            ),
             http3,
             passes_proxy_by,
             has_tls_material: has_material(&written.tls_config),
@@ -153,10 +158,6 @@ impl JsonSchema for Settings {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         Written::json_schema(generator)
     }
-}
-
-const fn has_cel(written: &Written) -> bool {
-    written.fail_if_body_json_matches_cel.is_some() || written.fail_if_body_json_not_matches_cel.is_some()
 }
 
 /// Whether the settings name anything that can be at fault.
@@ -192,11 +193,6 @@ fn unusable(written: &Written) -> Option<(Reason, Cow<'static, str>)> {
     let causes = [
         (method == "CONNECT", Reason::ConfigUnusable, "method CONNECT asks for a tunnel, not for an answer"),
         (by_reference, Reason::ConfigUnusable, "the keys that end in _ref need a secret manager, and there is none"),
-        (
-            has_cel(written),
-            Reason::AgentUnbuilt,
-            "fail_if_body_json_matches_cel and its opposite: CEL is not understood yet",
-        ),
     ];
     causes.into_iter().find(|(is_so, ..)| *is_so).map(|(_, reason, message)| (reason, message.into()))
 }

@@ -13,6 +13,7 @@ use crate::pattern::Pattern;
 use crate::secret::Secret;
 use crate::settings::{IpProtocol, yes};
 
+use super::cel::Expression;
 use super::size::Size;
 
 /// A text that may be left out: YAML's null is the empty text.
@@ -72,10 +73,10 @@ pub(super) struct Written {
     /// Fail if no value of a header matches.
     #[serde(deserialize_with = "or_default")]
     pub(super) fail_if_header_not_matches: Vec<HeaderMatch>,
-    /// Fail if this CEL expression on the JSON body is true.
-    pub(super) fail_if_body_json_matches_cel: Text,
-    /// Fail if this CEL expression on the JSON body is not true.
-    pub(super) fail_if_body_json_not_matches_cel: Text,
+    /// Fail if this CEL expression on the JSON body is true, or cannot be evaluated.
+    pub(super) fail_if_body_json_matches_cel: Option<Expression>,
+    /// Fail if this CEL expression on the JSON body is not true, or cannot be evaluated.
+    pub(super) fail_if_body_json_not_matches_cel: Option<Expression>,
     /// How the body is decompressed: `gzip`, `br`, `deflate`, `zstd` or `identity`; default: not at all.
     pub(super) compression: Text,
     /// Largest body after decompression, as `10MB` (units of 1024); default: none.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bodies;
+mod cel;
 mod encrypted;
 mod http2;
 mod http3;

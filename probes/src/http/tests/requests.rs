@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{LONG, answer, answering, heard, phases, probe, probe_peer, read, url};
+use super::{LONG, answer, answering, heard, phases, probe, probe_peer, url};
 use crate::net::Net;
 use crate::report::Report;
 use crate::target::{Invalid, Target};
@@ -168,25 +168,18 @@ async fn a_missing_password_file_is_found_before_connecting() {
 }
 
 #[tokio::test]
-async fn what_is_not_built_yet_is_said() {
+async fn a_module_that_cannot_be_used_asks_nobody() {
     for settings in [
         json!({"proxy_url": "ftp://u:hunter2@127.0.0.1:1/"}),
-        json!({"fail_if_body_json_matches_cel": "body.x"}),
         json!({"basic_auth": {"password_ref": "x"}}),
         json!({"compression": "lzma"}),
         json!({"method": "CONNECT"}),
     ] {
         let peer = answering(answer("200 OK", "", "")).await;
         let report = probe_peer(settings.clone(), &peer).await;
-        // What this version cannot do says nothing about the service.
-        let unbuilt = ["fail_if_body_json_matches_cel"];
-        let reason =
-            if unbuilt.iter().any(|key| settings.get(key).is_some()) { "agent_unbuilt" } else { "config_unusable" };
-        assert_eq!(gist(&report), format!("{reason} in check"), "{settings}");
+        assert_eq!(gist(&report), "config_unusable in check", "{settings}");
         assert_eq!(heard(&peer), "");
         assert!(!report.failure().expect("a failure").message().contains("hunter2"));
-        let has_cel = settings.get("fail_if_body_json_matches_cel").is_some();
-        assert_eq!(read(&report, "failed_due_to_cel"), has_cel.then_some(0.0));
     }
 }
 
