@@ -15,6 +15,7 @@ mod bounded;
 mod dns;
 mod dnsbl;
 mod failure;
+mod grpc;
 mod http;
 mod icmp;
 mod mailbox;
@@ -54,6 +55,7 @@ pub use terms::{Limits, PhaseLimits, Terms};
 pub static KINDS: &[Kind] = &[
     Kind::of::<dns::Dns>(),
     Kind::of::<dnsbl::Dnsbl>(),
+    Kind::of::<grpc::Grpc>(),
     Kind::of::<http::Http>(),
     Kind::of::<icmp::Icmp>(),
     Kind::of::<mailbox::Mailbox>(),

@@ -21,7 +21,7 @@ use super::source::Place;
 use crate::plan::NamedModule;
 
 /// Probers of blackbox_exporter that this build lacks: such modules load, so that their file does, but cannot be asked.
-const MISSING: [&str; 2] = ["grpc", "websocket"];
+const MISSING: [&str; 1] = ["websocket"];
 
 /// Modules by name, with the hash of what each says.
 pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;

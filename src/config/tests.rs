@@ -193,13 +193,17 @@ fn a_loaded_file_keeps_its_text_and_checksum() {
 fn a_module_is_shown_without_its_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tuermer.yml");
-    std::fs::write(&path, "modules:\n  a: {prober: grpc}\n  b: {prober: grpc, grpc: {password: hunter2}}\n").unwrap();
+    std::fs::write(
+        &path,
+        "modules:\n  a: {prober: websocket}\n  b: {prober: websocket, websocket: {password: hunter2}}\n",
+    )
+    .unwrap();
     let loaded = load(&path).unwrap();
-    assert_eq!(&**loaded.module_text("b").unwrap(), "prober: grpc\ngrpc:\n  password: <secret>\n");
+    assert_eq!(&**loaded.module_text("b").unwrap(), "prober: websocket\nwebsocket:\n  password: <secret>\n");
     assert_eq!(loaded.module_text("c"), None);
     assert_eq!(
         loaded.shown(),
-        "modules:\n    a:\n        prober: grpc\n    b:\n        prober: grpc\n        grpc:\n            password: <secret>\n"
+        "modules:\n    a:\n        prober: websocket\n    b:\n        prober: websocket\n        websocket:\n            password: <secret>\n"
     );
 }
 
@@ -272,14 +276,16 @@ fn twenty_thousand_targets_are_loaded() {
 
 #[test]
 fn a_prober_of_blackbox_exporter_that_is_missing_is_a_warning() {
-    let Understood { plan, warnings, .. } = understand("modules: {g: {prober: grpc, grpc: {tls: true}}}", "x").unwrap();
+    let Understood { plan, warnings, .. } =
+        understand("modules: {g: {prober: websocket, websocket: {tls: true}}}", "x").unwrap();
     assert!(plan.modules["g"].module.is_none());
-    assert_eq!(warnings, ["module `g`: this version has no prober `grpc`; the module cannot be asked"]);
+    assert_eq!(warnings, ["module `g`: this version has no prober `websocket`; the module cannot be asked"]);
 }
 
 #[test]
 fn a_modules_timeout_is_read() {
-    let timeout = |text: &str| plan(&format!("modules: {{m: {{prober: grpc, timeout: {text}}}}}")).modules["m"].timeout;
+    let timeout =
+        |text: &str| plan(&format!("modules: {{m: {{prober: websocket, timeout: {text}}}}}")).modules["m"].timeout;
     assert_eq!(timeout("1m30s"), Some(Duration::from_secs(90)));
     assert_eq!(["\"0\"", "-5s", "~"].map(timeout), [None; 3]);
 }

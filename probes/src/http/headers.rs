@@ -11,7 +11,7 @@ use crate::net::Net;
 use crate::secret::Secret;
 
 /// Sent where the module names no User-Agent.
-pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tuermer/", env!("CARGO_PKG_VERSION")));
+pub(crate) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tuermer/", env!("CARGO_PKG_VERSION")));
 
 /// Names whose values are credentials (Go's list).
 const CREDENTIALS: [HeaderName; 6] = [

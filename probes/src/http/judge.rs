@@ -44,7 +44,7 @@ fn reason(error: &hyper::Error) -> Reason {
 }
 
 /// Errors without a number are the library's own words: the peer's bytes do not fit.
-fn of_io(error: &io::Error) -> Reason {
+pub(crate) fn of_io(error: &io::Error) -> Reason {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other
             if error.raw_os_error().is_none() =>

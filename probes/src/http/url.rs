@@ -16,19 +16,19 @@ pub(super) const URL_BYTES_MAX: usize = 8192;
 
 /// Where a request goes.
 #[derive(Debug, Clone)]
-pub(super) struct Url {
+pub(crate) struct Url {
     /// Whether it goes there encrypted.
-    pub(super) tls: bool,
+    pub(crate) tls: bool,
     /// Name or address, without brackets.
-    pub(super) host: Box<str>,
+    pub(crate) host: Box<str>,
     /// The port.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Host and port as they were written: the Host header.
-    pub(super) authority: HeaderValue,
+    pub(crate) authority: HeaderValue,
     /// Path and query.
-    pub(super) path: PathAndQuery,
+    pub(crate) path: PathAndQuery,
     /// The user in the URL as an Authorization header.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 impl Url {
@@ -43,16 +43,21 @@ impl Url {
     }
 
     fn read(text: &str, is_encrypted: bool) -> Result<Self, String> {
-        if text.len() > URL_BYTES_MAX {
-            return Err(format!("the URL is longer than {URL_BYTES_MAX} bytes"));
-        }
-        if text.bytes().any(|byte| byte.is_ascii_control()) {
-            return Err("the URL has a control character in it".to_owned());
-        }
         let (tls, rest) = match without_scheme(text, "https://") {
             Some(rest) => (true, rest),
             None => (is_encrypted, without_scheme(text, "http://").unwrap_or(text)),
         };
+        Self::after_scheme(tls, rest)
+    }
+
+    /// Reads what follows the scheme.
+    pub(crate) fn after_scheme(tls: bool, rest: &str) -> Result<Self, String> {
+        if rest.len() > URL_BYTES_MAX {
+            return Err(format!("the URL is longer than {URL_BYTES_MAX} bytes"));
+        }
+        if rest.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err("the URL has a control character in it".to_owned());
+        }
         let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (user, authority) = match authority.rsplit_once('@') {
@@ -61,7 +66,7 @@ impl Url {
         };
         let (host, port_text) = host_and_port(authority)?;
         let port = match port_text {
-            "" => default_port(tls),
+            "" => Self::default_port(tls),
             text => text.parse().map_err(|_| format!("invalid port {:?}", shown(text.as_bytes(), 20)))?,
         };
         let host = ascii_host(host)?;
@@ -88,16 +93,16 @@ impl Url {
         self.host.eq_ignore_ascii_case(&other.host) && (is_upgrade || (self.tls, self.port) == (other.tls, other.port))
     }
 
+    /// The port of a URL that names none (RFC 9110 section 4.2).
+    pub(crate) const fn default_port(tls: bool) -> u16 {
+        if tls { 443 } else { 80 }
+    }
+
     /// The URL without user.
     pub(super) fn without_user(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority.to_str().unwrap_or_default(), self.path)
     }
-}
-
-/// The port of a URL that names none (RFC 9110 section 4.2).
-const fn default_port(tls: bool) -> u16 {
-    if tls { 443 } else { 80 }
 }
 
 /// Whether a target asks for the scheme without encryption.

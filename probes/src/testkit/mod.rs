@@ -3,6 +3,7 @@
 //! Peers run on loopback, on a port the system chose, inside the test's runtime.
 
 mod authority;
+pub mod http2;
 mod http3;
 mod peer;
 mod responder;

@@ -1,4 +1,4 @@
-//! Peers that misbehave in HTTP/2, frame by frame (RFC 9113 section 4.1).
+//! Peers that misbehave in HTTP/2.
 
 use std::time::Duration;
 
@@ -6,41 +6,13 @@ use serde_json::json;
 
 use super::{LONG, read};
 use crate::report::Report;
+use crate::testkit::http2::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, STATUS_200, frame,
+    literal,
+};
 use crate::testkit::{
     Act, Authority, Peer, ask, assert_laps_cover_the_run, gist, hear, hear_nothing_more, say, starttls,
 };
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// `:status: 200` (RFC 7541 appendix A).
-const STATUS_200: &[u8] = &[0x88];
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a frame").to_be_bytes();
-    let mut frame = vec![length[1], length[2], length[3], kind, flags];
-    frame.extend_from_slice(&stream.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// A header that is in no table.
-fn literal(name: &str, value: &str) -> Vec<u8> {
-    let length = |text: &str| u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("a short text");
-    let mut field = vec![0, length(name)];
-    field.extend_from_slice(name.as_bytes());
-    field.push(length(value));
-    field.extend_from_slice(value.as_bytes());
-    field
-}
 
 /// A peer that greets, hears the request, and sends these frames.
 async fn play(frames: Vec<u8>, timeout: Duration) -> Report {

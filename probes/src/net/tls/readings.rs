@@ -104,6 +104,13 @@ impl Seen {
 }
 
 impl Session {
+    /// As [`Self::read`], without the suite and without the end of the verified chain: what blackbox_exporter shows of a
+    /// gRPC server.
+    pub(crate) fn read_leaf(&self, recorder: &mut Recorder) {
+        self.read(recorder, false);
+        recorder.forget(&LAST_CHAIN_EXPIRY);
+    }
+
     /// Writes down the metrics that blackbox_exporter shows of a channel; `with_cipher` where it shows the suite. What
     /// an earlier channel of the same leg left is forgotten: a run can start TLS inside TLS.
     pub fn read(&self, recorder: &mut Recorder, with_cipher: bool) {
