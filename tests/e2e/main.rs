@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod guard;
 mod mail;
+mod migration;
 mod names;
 mod old_tls;
 mod pages;
@@ -13,6 +14,5 @@ mod pages;
 mod process;
 mod reload;
 mod revocation;
-#[expect(dead_code, reason = "shared with tests that run tools to their end")]
 #[path = "../support/mod.rs"]
 mod support;
