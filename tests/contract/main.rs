@@ -5,6 +5,8 @@
 //! (`accepted.rs`). Cases are in `cases/`; how to add one is in CONTRIBUTING.md.
 
 mod acceptance;
+#[expect(clippy::allow_attributes, reason = "which reasons there are changes with the table")]
+#[allow(dead_code, reason = "which reasons there are changes with the table")]
 mod accepted;
 #[expect(clippy::allow_attributes, reason = "which words of the frame are needed changes with the cases")]
 #[allow(dead_code, reason = "which words of the frame are needed changes with the cases")]
@@ -68,7 +70,10 @@ fn main() -> ExitCode {
             let written: Vec<&'static str> = all.iter().map(|case| case.id).collect();
             move || ids::check(&written).map_err(Failed::from)
         }),
-        Trial::test("the_readme_has_the_accepted_differences", || the_readme_has_the_table(&all_left_out())),
+        Trial::test("the_readme_has_the_accepted_differences", {
+            let left_out = all_left_out(&all);
+            move || the_readme_has_the_table(&left_out)
+        }),
     ];
     for case in cases {
         trials.push(acceptance_of(&case, &runtime, &world, &tally));
@@ -138,8 +143,7 @@ fn differential_of(case: &Case, runtime: &Arc<Runtime>, world: &Arc<World>, tall
 }
 
 /// Cases that 0.23 cannot be asked, and why.
-fn all_left_out() -> Vec<(&'static str, BTreeSet<&'static str>)> {
-    let cases = cases::all();
+fn all_left_out(cases: &[Case]) -> Vec<(&'static str, BTreeSet<&'static str>)> {
     let left_out = cases.iter().filter(|case| !differential::is_comparable(case));
     left_out.map(|case| (case.id, case.rows().iter().filter_map(|row| row.not_in_0_23).collect())).collect()
 }

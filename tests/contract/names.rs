@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use tuermer_probes::testkit::Responder;
 
-/// Names and their addresses, in the order in which they are given. Every other name does not exist.
+/// Names and their addresses, in the order in which they are given. Every other name does not exist. `localhost` is as
+/// the machine's own `/etc/hosts` says for tuermer: ask for it with `preferred_ip_protocol: ip4`.
 const NAMES: &[(&str, &[&str])] = &[
     ("localhost", &["127.0.0.1", "::1"]),
     ("both.test", &["127.0.0.1", "::1"]),

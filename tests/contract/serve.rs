@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
-use tuermer_probes::testkit::{Authority, Peer, Responder};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tuermer_probes::testkit::{Act, Authority, Peer, Responder};
 
 /// Largest request a site reads.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -40,6 +42,14 @@ impl Served {
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.variables.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// Fills in a placeholder `{name}` with the path of a file.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let folder = crate::process::folder();
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        self.with(name, path.display()).keep(folder)
     }
 
     /// Keeps something alive until the end.
@@ -119,6 +129,88 @@ pub(crate) fn authority() -> &'static Authority {
 /// A TLS server with a certificate of the authority for these names or addresses.
 pub(crate) fn certified(names: &[&str]) -> Arc<ServerConfig> {
     authority().leaf(names).server()
+}
+
+/// A TLS server with a certificate for these names, that notes the name each client asks for, one a line (`-`: none).
+pub(crate) fn noting_names(names: &[&str]) -> (Arc<ServerConfig>, Notes) {
+    let notes = Notes::default();
+    let mut config = ServerConfig::clone(&certified(names));
+    config.cert_resolver = Arc::new(Noting { within: Arc::clone(&config.cert_resolver), notes: notes.clone() });
+    (Arc::new(config), notes)
+}
+
+/// What was noted, for [`Served::hearing`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<u8>>>);
+
+impl Notes {
+    /// Notes a line.
+    pub(crate) fn add(&self, line: impl fmt::Display) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(format!("{line}\n").bytes());
+    }
+
+    /// Everything noted until now.
+    pub(crate) fn all(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Notes names on their way to the resolver of certificates.
+#[derive(Debug)]
+struct Noting {
+    within: Arc<dyn ResolvesServerCert>,
+    notes: Notes,
+}
+
+impl ResolvesServerCert for Noting {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.notes.add(hello.server_name().unwrap_or("-"));
+        self.within.resolve(hello)
+    }
+}
+
+/// A server that takes connections and closes them, and notes where they come from.
+pub(crate) async fn noting_callers() -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+    let address = listener.local_addr().expect("an address");
+    let notes = Notes::default();
+    let book = notes.clone();
+    tokio::spawn(async move {
+        while let Ok((_, from)) = listener.accept().await {
+            book.add(from.ip());
+        }
+    });
+    Served::at(address).hearing(move || notes.all())
+}
+
+/// A scripted peer on 127.0.0.1 and on ::1, with the same port.
+pub(crate) async fn dual(script: Vec<Act>) -> Served {
+    loop {
+        let four = Peer::play(script.clone()).await;
+        let six = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, four.address().port()));
+        // Somebody else may have the port on the other side: then the next.
+        if std::net::TcpListener::bind(six).is_ok() {
+            let six = Peer::play_on(six, script).await;
+            return Served::from(four).and("six", six);
+        }
+    }
+}
+
+/// A scripted peer behind a unix socket: `{socket}`.
+pub(crate) async fn unix(script: Vec<Act>) -> Served {
+    let peer = Peer::play(script).await;
+    let there = peer.address();
+    let folder = crate::process::folder();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let mut there = TcpStream::connect(there).await.expect("the peer");
+            // An end of either side ends the connection.
+            let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+        }
+    });
+    Served::from(peer).with("socket", path.display()).keep(folder)
 }
 
 /// A request that a [`Site`] read.

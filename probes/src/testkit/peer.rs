@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -139,9 +139,15 @@ impl Drop for Peer {
     }
 }
 
+/// A stream of bytes in both directions.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
 enum Wire {
     Plain(TcpStream),
-    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    /// One channel, or one within another.
+    Tls(Box<dyn Duplex>),
 }
 
 impl Wire {
@@ -201,7 +207,10 @@ async fn perform(stream: TcpStream, script: Vec<Act>, ear: Arc<Mutex<Vec<u8>>>) 
                 pending.clear();
             }
             Act::StartTls(config) => {
-                let Wire::Plain(stream) = wire else { return };
+                let stream: Box<dyn Duplex> = match wire {
+                    Wire::Plain(stream) => Box::new(stream),
+                    Wire::Tls(stream) => stream,
+                };
                 match tokio_rustls::TlsAcceptor::from(config).accept(stream).await {
                     Ok(stream) => wire = Wire::Tls(Box::new(stream)),
                     Err(_) => return,
