@@ -90,10 +90,29 @@ const TCP: &[Accepted] = &[
 ];
 
 /// D1 to D28.
-const DNS: &[Accepted] = &[];
+const DNS: &[Accepted] = &[accepted(
+    &["D4", "D5", "D24"],
+    &["exit"],
+    Reason::Fix,
+    "`dns`: an unknown response code, an empty `valid_rcodes` and `dns_over_tls` over UDP are errors at load; \
+         blackbox_exporter loads them and fails every probe",
+)];
 
 /// C1 to C7.
-const ICMP: &[Accepted] = &[];
+const ICMP: &[Accepted] = &[
+    accepted(
+        &["C4"],
+        &["probe_icmp_duration_seconds{phase=\"setup\"}"],
+        Reason::Choice,
+        "`icmp`: a `payload_size` that no packet can hold is found before anything is set up, so `setup` is 0",
+    ),
+    accepted(
+        &["C5"],
+        &["exit"],
+        Reason::Fix,
+        "`icmp`: a negative `payload_size` is an error at load; blackbox_exporter loads it and drops the connection",
+    ),
+];
 
 /// G1 to G12.
 const GRPC: &[Accepted] = &[];

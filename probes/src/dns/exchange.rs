@@ -14,9 +14,6 @@ use crate::failure::{Failure, Reason};
 use crate::net::{Net, Source, Tls};
 use crate::recorder::Recorder;
 
-/// Largest message: the most that a UDP datagram, or the length before a message on a stream, can say.
-const MESSAGE_BYTES_MAX: usize = u16::MAX as usize;
-
 /// Most datagrams with another id that are passed over. Chosen: late replies are few, a flood of guesses is not.
 const STRAYS_MAX: usize = 1000;
 
@@ -30,13 +27,15 @@ pub(super) struct Reply {
     pub(super) header: Header,
 }
 
-/// Asks in a datagram. Replies with another id are passed over: they may answer an earlier question.
+/// Asks in a datagram, and reads so many bytes of the reply. Replies with another id are passed over: they may answer
+/// an earlier question.
 pub(super) async fn over_udp(
     net: &Net,
     recorder: &mut Recorder,
     peer: SocketAddr,
     source: Source,
     query: &Query,
+    bytes_max: usize,
 ) -> Result<Reply, Failure> {
     recorder.enter(CONNECT);
     let socket = net.udp(peer, source).await?;
@@ -45,13 +44,20 @@ pub(super) async fn over_udp(
     recorder.sent(format_args!("{} (id {id}, UDP to {peer})", query.text));
     let failed = |error: &io::Error| Failure::io(&format!("no reply from {peer}"), error);
     socket.send(&query.datagram(id)).await.map_err(|error| failed(&error))?;
-    let mut bytes = Vec::with_capacity(MESSAGE_BYTES_MAX);
+    // One byte more tells a reply that is cut from one that just fits.
+    let mut bytes = Vec::with_capacity(bytes_max + 1);
     for stray in 0..STRAYS_MAX {
         bytes.clear();
         socket.recv_buf(&mut bytes).await.map_err(|error| failed(&error))?;
         match Header::read(&bytes) {
             None => return Err(too_short(bytes.len())),
-            Some(header) if header.id == id => return Ok(Reply { bytes, header }),
+            Some(header) if header.id == id => {
+                if bytes.len() > bytes_max {
+                    bytes.truncate(bytes_max);
+                    recorder.note(format_args!("only {bytes_max} bytes of the reply were read (udp_reply_bytes_max)"));
+                }
+                return Ok(Reply { bytes, header });
+            }
             Some(header) if stray < STRAY_NOTES_MAX => {
                 recorder.note(format_args!("passed over a reply with id {}", header.id));
             }

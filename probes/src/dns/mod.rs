@@ -100,7 +100,8 @@ impl Probe for Dns {
     const NAME: &'static str = "dns";
     const ABOUT: &'static str = "Asks a name server a question over UDP, TCP or TLS and holds its reply against rules.";
     const TARGET: &'static str = "the name server: host or host:port (default port 53, or 853 with TLS)";
-    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, REQUEST];
+    // As in blackbox_exporter, a lookup that failed counts as zero.
+    const PHASES: &'static [Phase] = &[RESOLVE.whole_only(), CONNECT, REQUEST];
     const MEASURES: &'static [&'static Measure] = &[
         &ANSWER_RRS,
         &AUTHORITY_RRS,
@@ -148,11 +149,14 @@ impl Probe for Dns {
 
 impl Dns {
     async fn ask(&self, net: &Net, recorder: &mut Recorder) -> Result<Reply, Failure> {
-        let Settings { query, transport, tls, family, source_ip_address, .. } = &*self.settings;
+        let Settings { query, transport, tls, family, source_ip_address, udp_reply_bytes_max, .. } = &*self.settings;
         let peer = net.choose_peer(recorder, &self.host, self.port, *family).await?;
-        let source = source_ip_address.get()?;
+        let source = source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
         let reply = match transport {
-            Transport::Udp | Transport::UdpThenTcp => exchange::over_udp(net, recorder, peer, source, query).await?,
+            Transport::Udp | Transport::UdpThenTcp => {
+                let bytes_max = usize::from(*udp_reply_bytes_max);
+                exchange::over_udp(net, recorder, peer, source, query, bytes_max).await?
+            }
             Transport::Tcp => exchange::over_tcp(net, recorder, peer, source, query).await?,
             Transport::Tls => {
                 let secure = Secure { tls, name: &self.host };

@@ -11,6 +11,9 @@ use super::rules::Rules;
 use crate::net::{Family, Tls, TlsSettings};
 use crate::settings::{IpProtocol, SourceAddress, yes};
 
+/// Longest message over UDP without EDNS (RFC 1035 section 4.2.1).
+const UDP_BYTES_MAX: u16 = 512;
+
 /// How the question travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -29,6 +32,8 @@ pub(super) enum Transport {
 pub(crate) struct Settings {
     pub(super) query: Query,
     pub(super) transport: Transport,
+    /// How much of a reply over UDP is read.
+    pub(super) udp_reply_bytes_max: u16,
     pub(super) tls: Tls,
     pub(super) family: Family,
     pub(super) source_ip_address: SourceAddress,
@@ -77,6 +82,11 @@ pub(super) struct Written {
     /// Repeat the question over TCP if a reply over UDP is cut (flag TC). Default: judge the cut reply.
     #[serde(default)]
     tcp_on_truncation: bool,
+    /// How many bytes of a reply over UDP are read, at least 512; a longer one is cut and mostly cannot be read.
+    /// Default: 512 as blackbox_exporter does, with `edns` its `udp_payload_size`.
+    #[serde(default, deserialize_with = "at_least_512_if_set")]
+    #[schemars(range(min = 512))]
+    udp_reply_bytes_max: Option<u16>,
     /// Whom the encrypted channel trusts; for `dns_over_tls` only.
     #[serde(default)]
     tls_config: Option<TlsSettings>,
@@ -171,8 +181,18 @@ fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Re
 /// Smaller values mean 512 anyway (RFC 6891 section 6.2.3).
 fn at_least_512<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     match u16::deserialize(deserializer)? {
-        size @ 512.. => Ok(size),
+        size @ UDP_BYTES_MAX.. => Ok(size),
         size => Err(de::Error::custom(format_args!("udp_payload_size is {size}, but must be at least 512"))),
+    }
+}
+
+/// Every server may send as much (RFC 1035 section 4.2.1).
+fn at_least_512_if_set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    match Option::<u16>::deserialize(deserializer)? {
+        Some(size @ ..UDP_BYTES_MAX) => {
+            Err(de::Error::custom(format_args!("udp_reply_bytes_max is {size}, but must be at least 512")))
+        }
+        size => Ok(size),
     }
 }
 
@@ -198,10 +218,12 @@ impl Written {
             authentic_data: self.authentic_data,
             checking_disabled: self.checking_disabled,
         };
+        let offered = self.edns.as_ref().map_or(UDP_BYTES_MAX, |edns| edns.udp_payload_size);
         let query = Query::new(&self.query_name, self.query_type, self.query_class, flags, self.edns.as_ref());
         Ok(Settings {
             query: query.map_err(|error| format!("query_name: {error}"))?,
             transport,
+            udp_reply_bytes_max: self.udp_reply_bytes_max.unwrap_or(offered),
             tls: Tls::new(self.tls_config.unwrap_or_default(), &[]),
             family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
             source_ip_address: self.source_ip_address,
@@ -319,6 +341,10 @@ mod tests {
         assert_eq!(
             refused(json!({"query_name": "a", "edns": {"udp_payload_size": 100}})),
             "udp_payload_size is 100, but must be at least 512"
+        );
+        assert_eq!(
+            refused(json!({"query_name": "a", "udp_reply_bytes_max": 511})),
+            "udp_reply_bytes_max is 511, but must be at least 512"
         );
         assert!(refused(json!({"query_name": "a", "bogus": 1})).starts_with("unknown field `bogus`"));
     }

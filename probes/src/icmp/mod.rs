@@ -75,7 +75,8 @@ impl Probe for Icmp {
     const NAME: &'static str = "icmp";
     const ABOUT: &'static str = "Sends an ICMP echo request and waits for the reply.";
     const TARGET: &'static str = "host";
-    const PHASES: &'static [Phase] = &[net::RESOLVE, SETUP, RTT, WAKE];
+    // As in blackbox_exporter, a lookup that failed counts as zero.
+    const PHASES: &'static [Phase] = &[net::RESOLVE.whole_only(), SETUP, RTT, WAKE];
     const MEASURES: &'static [&'static Measure] = &[&REPLY_HOP_LIMIT];
     type Settings = Settings;
 

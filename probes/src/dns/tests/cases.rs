@@ -203,13 +203,22 @@ async fn rules_see_tabs_between_fields() {
     assert_eq!(gist(&ask(settings, says).await), "up");
 }
 
-/// blackbox_exporter reads 512 bytes at most and fails here.
 #[tokio::test]
-async fn a_long_datagram_is_read_whole() {
-    let records: Vec<_> = (0..60).map(|last| record("example.com", A, &[127, 0, 0, last])).collect();
-    let report = ask(example(), says(REPLY).answer(&records)).await;
-    assert_eq!((gist(&report).as_str(), counts(&report)), ("up", [60.0, 0.0, 0.0, 1.0]));
-    assert_eq!(dialogue(&report).len(), 2 + 16);
+async fn a_long_datagram_is_read_as_far_as_the_settings_say() {
+    let of_records = |count: u8| {
+        let records: Vec<_> = (0..count).map(|last| record("example.com", A, &[127, 0, 0, last])).collect();
+        says(REPLY).answer(&records)
+    };
+    // As blackbox_exporter, which reads 512 bytes.
+    let server = Responder::udp(move |query| vec![of_records(60).to(query)]).await;
+    let report = ask_at(example(), &server, LONG).await;
+    assert_eq!((gist(&report).as_str(), counts(&report)), ("protocol_error in request", [0.0; 4]));
+    assert!(report.notes.iter().any(|(_, _, text)| text.starts_with("only 512 bytes of the reply were read")));
+    for settings in [json!({"udp_reply_bytes_max": 65535}), json!({"edns": {"udp_payload_size": 4096}})] {
+        let report = ask(with(example(), settings), of_records(60)).await;
+        assert_eq!((gist(&report).as_str(), counts(&report)), ("up", [60.0, 0.0, 0.0, 1.0]));
+        assert_eq!(dialogue(&report).len(), 2 + 16);
+    }
 }
 
 #[tokio::test]
