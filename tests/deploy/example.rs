@@ -21,11 +21,9 @@ fn the_example_shows_every_kind_as_module_and_as_check() {
 }
 
 /// Settings that the example leaves out.
-const NOT_SHOWN: [(&str, &[&str]); 2] = [
+const NOT_SHOWN: [(&str, &[&str]); 1] = [
     // Other words for what the example says with `authorization`, `follow_redirects` and `proxy_url`.
     ("http", &["bearer_token", "bearer_token_file", "no_follow_redirects", "proxy_from_environment"]),
-    // Read for the sake of files made for blackbox_exporter; a probe that needs them says that it cannot use them yet.
-    ("http", &["enable_http3", "fail_if_body_json_matches_cel", "fail_if_body_json_not_matches_cel", "oauth2"]),
 ];
 
 #[test]
