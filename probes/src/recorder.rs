@@ -32,12 +32,13 @@ pub struct Phase {
     whole_only: bool,
     /// The name under which blackbox_exporter shows a lap that was completed, and one that was cut short.
     shown: [Option<&'static str>; 2],
+    takes_back: bool,
 }
 
 impl Phase {
     /// A phase, named by one lower-case word.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, whole_only: false, shown: [Some(name); 2] }
+        Self { name, whole_only: false, shown: [Some(name); 2], takes_back: false }
     }
 
     /// A phase whose gauge shows completed laps only: a lap in which the run failed counts as zero there.
@@ -62,6 +63,18 @@ impl Phase {
     pub const fn cut_counted_to(mut self, other: Option<&'static str>) -> Self {
         self.shown[1] = other;
         self
+    }
+
+    /// Marks a phase without which the one before it is nothing to blackbox_exporter: if the run failed in it, the lap
+    /// before it counts as zero there too, where it is of a phase that shows completed laps only.
+    pub const fn takes_back(mut self) -> Self {
+        self.takes_back = true;
+        self
+    }
+
+    /// Whether a lap in which the run failed takes the one before it back, in blackbox_exporter's eyes.
+    pub const fn is_taking_back(self) -> bool {
+        self.takes_back
     }
 
     /// The phase in one word.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Kind, Measure, Phase, Reading, Report, Verdict};
+use tuermer_probes::{Kind, Lap, Measure, Phase, Reading, Report, Verdict};
 
 use super::number::seconds;
 use super::text::write_label;
@@ -168,10 +168,11 @@ impl<'r> Builder<'_, 'r> {
         if what == ProbeMetrics::Blackbox && kind.phases_extra {
             return;
         }
-        for lap in &report.laps {
+        for (index, lap) in report.laps.iter().enumerate() {
             let phase = as_shown(lap.phase, kind, what);
             if let Some(name) = name_of(phase, lap.cut, what) {
-                let length = if lap.cut && phase.is_whole_only() { Duration::ZERO } else { lap.length };
+                let is_whole = !lap.cut && !is_taken_back(&report.laps[index + 1..], kind, what);
+                let length = if phase.is_whole_only() && !is_whole { Duration::ZERO } else { lap.length };
                 self.phase(lap.step.as_deref(), name, length);
             }
         }
@@ -215,6 +216,13 @@ fn as_shown(phase: Phase, kind: &Kind, what: ProbeMetrics) -> Phase {
         ProbeMetrics::Blackbox => kind.phases.iter().find(is_it).copied().unwrap_or(phase),
         ProbeMetrics::All => phase,
     }
+}
+
+/// Whether the laps that follow one take it back: the first that is shown does, or one on the way to it.
+fn is_taken_back(following: &[Lap], kind: &Kind, what: ProbeMetrics) -> bool {
+    let is_last = |lap: &&Lap| lap.cut || name_of(as_shown(lap.phase, kind, what), false, what).is_some();
+    let next = following.iter().find(is_last).filter(|lap| lap.cut && what == ProbeMetrics::Blackbox);
+    next.is_some_and(|lap| as_shown(lap.phase, kind, what).is_taking_back())
 }
 
 /// The name a lap of a phase is shown under, if it is.

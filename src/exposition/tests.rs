@@ -1,5 +1,5 @@
 use expect_test::expect_file;
-use tuermer_probes::{Measure, Outcome, Phase, Reason, Report, Unit};
+use tuermer_probes::{Lap, Measure, Outcome, Phase, Reason, Report, Unit};
 
 use super::*;
 use crate::store::Store;
@@ -96,6 +96,35 @@ fn a_kind_says_to_what_blackbox_exporter_counts_a_phase() {
     assert_eq!(shown(true, ProbeMetrics::Blackbox), ["check 0.02", "wait 0.01"]);
     assert_eq!(shown(false, ProbeMetrics::Blackbox), ["check 0.02"]);
     assert_eq!(shown(true, ProbeMetrics::All), ["connect 0.01", "queue 0.01", "tls 0.01"]);
+}
+
+#[test]
+fn a_connection_that_was_none_takes_no_time_in_blackbox_exporters_eyes() {
+    const PHASES: &[Phase] = &[CONNECT.whole_only(), QUEUE.takes_back(), TLS.takes_back()];
+    let mut kind = FAKE;
+    kind.phases = PHASES;
+    let shown = |laps: Vec<Lap>, what| {
+        let mut report = report(50, Outcome::Pass);
+        report.laps = laps;
+        let mut out = Vec::new();
+        render_report(&report, &kind, what, Format::Text, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let phases = text.lines().filter_map(|line| line.strip_prefix("probe_fake_duration_seconds{phase=\""));
+        phases.map(|phase| phase.replace("\"}", "")).collect::<Vec<_>>()
+    };
+    let connect = |cut| lap(None, CONNECT, 0, 10, cut);
+    let queue = |cut| lap(None, QUEUE, 10, 10, cut);
+    let tls = |cut| lap(None, TLS, 20, 10, cut);
+    for (laps, due) in [
+        (vec![connect(false), tls(false)], vec!["connect 0.01", "tls 0.01"]),
+        (vec![connect(false), tls(true)], vec!["connect 0", "tls 0"]),
+        (vec![connect(false), queue(false), tls(true)], vec!["connect 0", "tls 0"]),
+        (vec![connect(false), queue(true)], vec!["connect 0"]),
+        (vec![connect(false), tls(false), connect(false), tls(true)], vec!["connect 0.01", "tls 0.01"]),
+    ] {
+        assert_eq!(shown(laps, ProbeMetrics::Blackbox), due);
+    }
+    assert_eq!(shown(vec![connect(false), tls(true)], ProbeMetrics::All), ["connect 0.01", "tls 0"]);
 }
 
 fn store() -> Store {
