@@ -23,6 +23,7 @@ mod measure;
 pub mod net;
 mod pattern;
 mod pattern_class;
+mod pattern_scan;
 mod pattern_syntax;
 mod probe;
 mod recorder;

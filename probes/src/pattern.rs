@@ -6,11 +6,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::hybrid::dfa::DFA;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::pattern_scan::automaton;
 use crate::pattern_syntax::{Translated, translate};
 
 /// Largest compiled pattern in bytes. The regex crate's own default: room for a thousand times any character.
@@ -24,6 +27,8 @@ pub struct Pattern {
     names: Box<[(Box<str>, usize)]>,
     /// Whether an empty match may lie inside a character, where Go never looks.
     may_split_characters: bool,
+    /// What texts are searched with that come in pieces: made when the first does.
+    automaton: Arc<OnceLock<Option<DFA>>>,
 }
 
 impl Pattern {
@@ -37,7 +42,16 @@ impl Pattern {
             compiled: compiled.map_err(|error| invalid(reason(&error)))?,
             names: names.into(),
             may_split_characters: has_no_boundary,
+            automaton: Arc::default(),
         })
+    }
+
+    /// What texts are searched with that come in pieces; `None` if the pattern cannot be searched for in pieces.
+    pub(crate) fn automaton(&self) -> Option<&DFA> {
+        if self.may_split_characters {
+            return None;
+        }
+        self.automaton.get_or_init(|| automaton(self.compiled.as_str())).as_ref()
     }
 
     /// Whether the pattern matches somewhere in the text.

@@ -25,10 +25,62 @@ use crate::recorder::Recorder;
 
 /// Largest head of an answer in bytes. Chosen: eight times what common servers send at most.
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Most bytes before the head of the final answer is complete: informational answers (RFC 9110 section 15.2) count.
-pub(super) const BYTES_BEFORE_ANSWER_MAX: u64 = 2 * HEAD_BYTES_MAX as u64;
+/// Smallest buffer that the HTTP library reads a head into.
+const BUFFER_BYTES_MIN: usize = 8 << 10;
 /// Window of a stream and of a connection of HTTP/2 (RFC 9113 section 5.2): what a peer may send unread.
 const HTTP2_WINDOW_BYTES: u32 = 256 << 10;
+
+/// What the head of an answer may come to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadLimits {
+    pub(super) bytes: usize,
+    /// `None`: as many as fit, or the HTTP library's own limit.
+    headers: Option<usize>,
+    /// Whether the module says so, so that what the HTTP library lets pass has to be counted.
+    are_own: bool,
+}
+
+impl HeadLimits {
+    /// What the module says, or else [`HEAD_BYTES_MAX`].
+    pub(super) fn of(bytes: Option<u64>, headers: Option<usize>) -> Self {
+        let are_own = bytes.is_some() || headers.is_some();
+        // What does not fit a window of HTTP/2 does not fit its library's counters.
+        let bytes = bytes.map_or(HEAD_BYTES_MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).min(1 << 30));
+        Self { bytes, headers, are_own }
+    }
+
+    const fn buffer_bytes(self) -> usize {
+        if self.bytes > BUFFER_BYTES_MIN { self.bytes } else { BUFFER_BYTES_MIN }
+    }
+
+    /// Most bytes before the head of the final answer is complete: informational answers (RFC 9110 section 15.2) count.
+    pub(super) const fn bytes_before_answer(self) -> u64 {
+        2 * self.buffer_bytes() as u64
+    }
+
+    /// Compares a head that came with what it may come to.
+    pub(super) fn check(self, head: &response::Parts) -> Result<(), Failure> {
+        if !self.are_own {
+            return Ok(());
+        }
+        let (count, bytes) = head.headers.iter().fold((0, 0), |(count, bytes), (name, value)| {
+            // `: ` and the end of the line.
+            (count + 1, bytes + name.as_str().len() + value.len() + 4)
+        });
+        let too_long = |message: std::fmt::Arguments<'_>| Err(Failure::new(Reason::TooLong, message));
+        match self.headers {
+            Some(max) if count > max => too_long(format_args!("the answer has more than {max} headers")),
+            _ if bytes > self.bytes => too_long(format_args!("the answer's head is larger than {} bytes", self.bytes)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self::of(None, None)
+    }
+}
 
 /// Whom a request goes to.
 pub(super) struct Destination<'a> {
@@ -43,6 +95,7 @@ pub(super) struct Destination<'a> {
     pub(super) proxies: Option<&'a Proxies>,
     /// What the time counts to.
     pub(super) phases: &'static Phases,
+    pub(super) head_limits: HeadLimits,
 }
 
 /// A usable connection.
@@ -52,6 +105,7 @@ pub(super) struct Connection {
     pub(super) session: Option<Session>,
     /// The proxy that understands the request, if it goes to one as it is.
     pub(super) reader: Option<Proxy>,
+    head_limits: HeadLimits,
 }
 
 /// The head of an answer, and the way to its body.
@@ -107,15 +161,16 @@ impl Connection {
     /// Opens a connection, through a proxy where there is one for it.
     pub(super) async fn open(net: &Net, recorder: &mut Recorder, to: &Destination<'_>) -> Result<Self, Failure> {
         let (wire, reader) = to.way(net, recorder).await?;
+        let head_limits = to.head_limits;
         if !to.url.tls {
-            return Ok(Self { wire, session: None, reader });
+            return Ok(Self { wire, session: None, reader, head_limits });
         }
         let (stream, session) = if to.phases.is_aside {
             to.tls.handshake_aside(to.phases.tls, net, recorder, wire, to.name).await?
         } else {
             to.tls.handshake(net, recorder, wire, to.name).await?
         };
-        Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session), reader })
+        Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session), reader, head_limits })
     }
 
     /// Whether HTTP/2 was agreed on (RFC 9113 section 3.2).
@@ -134,9 +189,14 @@ impl Connection {
         let stamps = Stamps::new();
         let is_http2 = self.is_http2();
         let io = TokioIo::new(Stamped::new(self.wire, stamps.clone()));
-        let (drive, answer) =
-            if is_http2 { http2(io, request, &stamps).await? } else { http1(io, request, &stamps).await? };
+        let limits = self.head_limits;
+        let (drive, answer) = if is_http2 {
+            http2(io, request, &stamps, limits).await?
+        } else {
+            http1(io, request, &stamps, limits).await?
+        };
         let (head, incoming) = answer.into_parts();
+        limits.check(&head)?;
         // The first bytes of an HTTP/2 peer are its settings.
         let first_byte = if is_http2 { None } else { stamps.first_read() };
         Ok(Answer { head, body: AnswerBody::new(drive, incoming), session: self.session, stamps, first_byte })
@@ -145,25 +205,29 @@ impl Connection {
 
 type Asked = (Drive, Response<Incoming>);
 
-async fn http1(io: Io, request: Request<Payload>, stamps: &Stamps) -> Result<Asked, Failure> {
+async fn http1(io: Io, request: Request<Payload>, stamps: &Stamps, limits: HeadLimits) -> Result<Asked, Failure> {
     let mut builder = http1::Builder::new();
     // As Go does: names as people write them, and lines that go on (RFC 9112 section 5.2).
     builder.title_case_headers(true).allow_obsolete_multiline_headers_in_responses(true);
-    builder.max_buf_size(HEAD_BYTES_MAX);
+    builder.max_buf_size(limits.buffer_bytes());
+    if let Some(headers) = limits.headers {
+        // Costs an allocation.
+        builder.max_headers(headers);
+    }
     let (mut sender, connection) = builder.handshake(io).await.map_err(|error| judge::exchange(&error))?;
     let mut drive = Drive::Http1(Box::new(connection));
-    let answer = wait(&mut drive, sender.send_request(request), stamps).await?;
+    let answer = wait(&mut drive, sender.send_request(request), stamps, limits).await?;
     Ok((drive, answer))
 }
 
-async fn http2(io: Io, request: Request<Payload>, stamps: &Stamps) -> Result<Asked, Failure> {
+async fn http2(io: Io, request: Request<Payload>, stamps: &Stamps, limits: HeadLimits) -> Result<Asked, Failure> {
     let tasks = Tasks::default();
     let mut builder = http2::Builder::new(tasks.spawner());
     builder.initial_stream_window_size(HTTP2_WINDOW_BYTES).initial_connection_window_size(HTTP2_WINDOW_BYTES);
-    builder.max_header_list_size(HEAD_BYTES_MAX as u32);
+    builder.max_header_list_size(limits.bytes as u32);
     let (mut sender, connection) = builder.handshake(io).await.map_err(|error| judge::exchange(&error))?;
     let mut drive = Drive::Http2(Box::new(connection), tasks);
-    let answer = wait(&mut drive, sender.send_request(request), stamps).await?;
+    let answer = wait(&mut drive, sender.send_request(request), stamps, limits).await?;
     Ok((drive, answer))
 }
 
@@ -172,7 +236,9 @@ async fn wait(
     drive: &mut Drive,
     answer: impl Future<Output = hyper::Result<Response<Incoming>>>,
     stamps: &Stamps,
+    limits: HeadLimits,
 ) -> Result<Response<Incoming>, Failure> {
+    let bytes_max = limits.bytes_before_answer();
     let mut answer = pin!(answer);
     let mut ended = None;
     poll_fn(|cx| {
@@ -181,8 +247,8 @@ async fn wait(
             Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
             // What ended the connection tells more than that it ended.
             Poll::Ready(Err(error)) => Poll::Ready(Err(judge::exchange(ended.as_ref().unwrap_or(&error)))),
-            Poll::Pending if stamps.bytes_read() > BYTES_BEFORE_ANSWER_MAX => {
-                let message = format_args!("{BYTES_BEFORE_ANSWER_MAX} bytes came, but no final answer");
+            Poll::Pending if stamps.bytes_read() > bytes_max => {
+                let message = format_args!("{bytes_max} bytes came, but no final answer");
                 Poll::Ready(Err(Failure::new(Reason::TooLong, message)))
             }
             Poll::Pending => Poll::Pending,

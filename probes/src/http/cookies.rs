@@ -1,6 +1,6 @@
 //! A cookie jar that lives for one run (RFC 6265).
 //!
-//! A redirect may set a cookie that the next request must bring: that is all it is for. It knows no public suffixes, so
+//! A redirect may set a cookie that the next request must bring, and a module may bring some of its own. It knows no public suffixes, so
 //! a domain without a dot is nobody's.
 
 use std::net::IpAddr;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use http::header::{HeaderMap, SET_COOKIE};
 
 use super::url::Url;
+use crate::failure::{Failure, Reason};
 
 /// Most cookies of one run (RFC 6265 section 6.1 asks for fifty of a domain).
 const COOKIES_MAX: usize = 50;
@@ -29,9 +30,32 @@ struct Cookie {
     wide: bool,
     path: String,
     secure: bool,
+    /// Whether it is the module's: it goes to the target's origin only.
+    own: bool,
 }
 
 impl Jar {
+    /// Takes a cookie that the module brings to the target.
+    pub(super) fn bring(&mut self, url: &Url, name: &str, value: &str) -> Result<(), Failure> {
+        // RFC 6265 section 4.1.1.
+        let fits = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+        let is_name = !name.is_empty() && name.bytes().all(|byte| fits(byte) && byte != b'=');
+        if !is_name || !value.bytes().all(fits) {
+            let message = format_args!("cookie {name:?} is not one that a request can carry");
+            return Err(Failure::new(Reason::ConfigUnusable, message));
+        }
+        self.0.push(Cookie {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            domain: url.host.to_ascii_lowercase(),
+            wide: false,
+            path: "/".to_owned(),
+            secure: url.tls,
+            own: true,
+        });
+        Ok(())
+    }
+
     /// Takes the cookies of an answer.
     pub(super) fn store(&mut self, url: &Url, headers: &HeaderMap, now: SystemTime) {
         for value in headers.get_all(SET_COOKIE).iter().take(COOKIES_MAX) {
@@ -49,9 +73,11 @@ impl Jar {
         }
     }
 
-    /// The cookies for a request, as one header value; empty if there are none.
-    pub(super) fn header(&self, url: &Url) -> String {
-        let mut fitting: Vec<&Cookie> = self.0.iter().filter(|cookie| cookie.fits(url)).collect();
+    /// The cookies for a request, as one header value; empty if there are none. The module's own go only where the way
+    /// never left the target's origin.
+    pub(super) fn header(&self, url: &Url, is_home: bool) -> String {
+        let fits = |cookie: &&Cookie| cookie.fits(url) && (is_home || !cookie.own);
+        let mut fitting: Vec<&Cookie> = self.0.iter().filter(fits).collect();
         fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
         let pairs: Vec<String> = fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
         pairs.join("; ")
@@ -94,6 +120,7 @@ fn parse(url: &Url, line: &str, now: SystemTime) -> Option<(Cookie, bool)> {
         wide: false,
         path: directory.to_owned(),
         secure: false,
+        own: false,
     };
     let mut expires = None;
     let mut max_age = None;
@@ -143,7 +170,7 @@ mod tests {
     }
 
     fn sent(jar: &Jar, url: &str) -> String {
-        jar.header(&Url::parse(url).expect("a URL"))
+        jar.header(&Url::parse(url).expect("a URL"), false)
     }
 
     #[test]

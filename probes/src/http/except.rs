@@ -6,7 +6,7 @@ use std::net::IpAddr;
 #[derive(Debug, Default)]
 pub(super) struct Except {
     rules: Vec<(Host, Option<u16>)>,
-    /// Whether this machine is asked without a proxy: so it is wherever exceptions can be made at all.
+    /// Whether exceptions can be made at all: then this machine is asked without a proxy.
     spares_loopback: bool,
 }
 
@@ -30,11 +30,14 @@ impl Except {
         Self { rules: rules.map(|rule| read(&rule)).collect(), spares_loopback: true }
     }
 
-    /// Whether a host is asked without a proxy.
-    pub(super) fn spares(&self, host: &str, address: Option<IpAddr>, port: u16) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
+    /// Whether a host is asked without a proxy: by its address where that is known, else by its name.
+    pub(super) fn spares(&self, address: Option<IpAddr>, host: &str, port: u16) -> bool {
+        if !self.spares_loopback {
+            return false;
+        }
+        let host = if address.is_some() { "" } else { host.trim_end_matches('.') }.to_ascii_lowercase();
         let address = address.or_else(|| host.parse().ok());
-        if self.spares_loopback && (host == "localhost" || address.is_some_and(|address| address.is_loopback())) {
+        if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
             return true;
         }
         let mut rules = self.rules.iter().filter(|(_, only)| only.is_none_or(|only| only == port));
@@ -114,10 +117,11 @@ mod tests {
             ("127.0.0.9", 80, true),
             ("::1", 80, true),
         ] {
-            assert_eq!(except.spares(host, None, port), spared, "{host}:{port}");
+            assert_eq!(except.spares(None, host, port), spared, "{host}:{port}");
         }
-        assert!(except.spares("other.example", Some([10, 0, 0, 1].into()), 80));
-        assert!(Except::of("*").spares("other.example", None, 80));
-        assert!(!Except::nothing().spares("localhost", None, 80));
+        assert!(except.spares(Some([10, 0, 0, 1].into()), "other.example", 80));
+        assert!(!except.spares(Some([192, 0, 2, 9].into()), "one.example", 80));
+        assert!(Except::of("*").spares(None, "other.example", 80));
+        assert!(!Except::nothing().spares(None, "localhost", 80));
     }
 }

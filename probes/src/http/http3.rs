@@ -16,7 +16,7 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::PROCESSING;
 use super::body::{AnswerBody, Payload};
-use super::client::{Answer, BYTES_BEFORE_ANSWER_MAX, Destination, HEAD_BYTES_MAX};
+use super::client::{Answer, Destination, HeadLimits};
 use crate::failure::{Failure, Reason};
 use crate::net::{Net, Quic, RESOLVE, Session};
 use crate::recorder::Recorder;
@@ -35,6 +35,7 @@ type Stream = RequestStream<h3_quinn::RecvStream, Bytes>;
 pub(super) struct Connection {
     quic: Quic,
     session: Session,
+    head_limits: HeadLimits,
 }
 
 impl Connection {
@@ -49,7 +50,7 @@ impl Connection {
         };
         let peer = SocketAddr::new(address, to.url.port);
         let (quic, session) = to.tls.quic(net, recorder, peer, to.name).await?;
-        Ok(Self { quic, session })
+        Ok(Self { quic, session, head_limits: to.head_limits })
     }
 
     /// Asks, in phase [`PROCESSING`], and waits for the head of the final answer.
@@ -60,12 +61,12 @@ impl Connection {
         body: &Payload,
     ) -> Result<Answer, Failure> {
         recorder.enter(PROCESSING);
-        let Self { quic, session } = self;
+        let Self { quic, session, head_limits } = self;
         let method = request.method().clone();
         let mut settings = client::builder();
-        settings.max_field_section_size(HEAD_BYTES_MAX as u64).send_grease(false);
+        settings.max_field_section_size(head_limits.bytes as u64).send_grease(false);
         let (stamps, connection) = (quic.stamps().clone(), h3_quinn::Connection::new(quic.connection.clone()));
-        let mut drive = Drive { quic, http: None };
+        let mut drive = Drive { quic, http: None, bytes_before_answer: head_limits.bytes_before_answer() };
         let (http, mut sender) = match drive.wait(settings.build::<_, _, Bytes>(connection)).await? {
             Ok(built) => built,
             Err(error) => return Err(drive.ended().unwrap_or_else(|| broken(error))),
@@ -89,6 +90,7 @@ impl Connection {
             Err(error) => return Err(drive.judge(&error)),
         };
         let (head, ()) = head.into_parts();
+        head_limits.check(&head)?;
         let due = announced(&method, head.status, &head.headers);
         let incoming = Incoming { drive, receiving, _sender: sender, due, taken: 0 };
         Ok(Answer { head, body: AnswerBody::of_http3(incoming), session: Some(session), stamps, first_byte: None })
@@ -128,6 +130,8 @@ struct Drive {
     quic: Quic,
     /// The part that listens to what is not of the answer; until it has ended.
     http: Option<client::Connection<h3_quinn::Connection, Bytes>>,
+    /// How many bytes may come before the head of the answer is complete.
+    bytes_before_answer: u64,
 }
 
 impl Drive {
@@ -150,8 +154,8 @@ impl Drive {
             }
             match future.as_mut().poll(cx) {
                 Poll::Ready(done) => Poll::Ready(Ok(done)),
-                Poll::Pending if self.quic.stamps().bytes_read() > BYTES_BEFORE_ANSWER_MAX => {
-                    let message = format_args!("{BYTES_BEFORE_ANSWER_MAX} bytes came, but no final answer");
+                Poll::Pending if self.quic.stamps().bytes_read() > self.bytes_before_answer => {
+                    let message = format_args!("{} bytes came, but no final answer", self.bytes_before_answer);
                     Poll::Ready(Err(Failure::new(Reason::TooLong, message)))
                 }
                 Poll::Pending => Poll::Pending,

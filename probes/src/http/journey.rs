@@ -16,7 +16,7 @@ use super::headers::{self, Confidential};
 use super::http3;
 use super::module::Settings;
 use super::phases::OF_TARGET;
-use super::redirect::{self, Astray, REDIRECTS_MAX};
+use super::redirect::{self, Astray};
 use super::url::Url;
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
@@ -119,7 +119,7 @@ impl Journey<'_> {
             if self.settings.http3 && !next.url.tls {
                 return Err(Failure::new(Reason::RedirectInvalid, "redirect to http://, where HTTP/3 is not spoken"));
             }
-            if self.route.redirects > REDIRECTS_MAX {
+            if self.route.redirects > self.settings.redirect_limit {
                 return Ok(Arrival::Limit(answer));
             }
             self.jar.store(&self.url, &head.headers, recorder.wall_clock());
@@ -165,6 +165,7 @@ impl Journey<'_> {
             family: self.settings.family,
             proxies: self.settings.proxies.as_ref(),
             phases: &OF_TARGET,
+            head_limits: self.settings.head_limits,
         };
         let answer = if self.settings.http3 {
             // In a box, so that other probes need not carry the room for it.
@@ -256,7 +257,7 @@ impl Journey<'_> {
         if self.body.is_end_stream() && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let cookies = self.jar.header(&self.url);
+        let cookies = self.jar.header(&self.url, self.route.is_home);
         if !cookies.is_empty() {
             add_cookies(&mut headers, cookies)?;
         }

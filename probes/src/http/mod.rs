@@ -10,6 +10,7 @@ mod client;
 pub(crate) mod conflicts;
 mod cookies;
 mod decode;
+mod digest;
 mod drive;
 mod except;
 pub(crate) mod headers;
@@ -41,12 +42,12 @@ use ::http::{Method, StatusCode, Version};
 
 use self::body::Payload;
 use self::client::Answer;
-use self::intake::{Intake, Source};
+use self::digest::BODY_HASH;
+use self::intake::{Intake, Source, Taken};
 use self::journey::{Arrival, Journey, Route};
 use self::module::RequestBody;
 pub(crate) use self::module::Settings;
 use self::phases::{PROXY, TOKEN};
-use self::redirect::REDIRECTS_MAX;
 use self::url::Url;
 use crate::failure::{Failure, Reason};
 use crate::measure::{Measure, Unit};
@@ -105,7 +106,8 @@ impl Probe for Http {
     const NAME: &'static str = "http";
     const ABOUT: &'static str = "Asks a web server for a page: status, version, headers, body, redirects, certificate.";
     const TARGET: &'static str = "a URL (`https://www.example.org/path`) or `host[:port][/path]`, asked unencrypted";
-    const PHASES: &'static [Phase] = &[RESOLVE, TOKEN, PROXY, CONNECT, TLS, PROCESSING, TRANSFER, CHECK];
+    const PHASES: &'static [Phase] =
+        &[RESOLVE, TOKEN, PROXY.takes_back(), CONNECT, TLS.takes_back(), PROCESSING, TRANSFER, CHECK];
     const HOSTNAME: Option<&'static [&'static str]> = Some(&["headers", "Host"]);
     const MEASURES: &'static [&'static Measure] = &[
         &STATUS_CODE,
@@ -117,6 +119,7 @@ impl Probe for Http {
         &LAST_MODIFIED,
         &FAILED_DUE_TO_REGEX,
         &FAILED_DUE_TO_CEL,
+        &BODY_HASH,
     ];
     type Settings = Settings;
 
@@ -182,14 +185,12 @@ impl Probe for Http {
         }
         match journey.run(net, recorder).await? {
             Arrival::Answer(answer) => self.judge(recorder, answer, true).await,
-            Arrival::Unfollowed(answer) => {
-                let reads_body = self.settings.rules.has_body_rules() || self.settings.cel.is_some();
-                self.judge(recorder, answer, reads_body).await
-            }
+            Arrival::Unfollowed(answer) => self.judge(recorder, answer, self.settings.asks_about_body()).await,
             Arrival::Limit(answer) => {
                 read_head(recorder, &answer, &self.settings);
                 recorder.enter(CHECK);
-                Err(Failure::new(Reason::RedirectLimit, format_args!("more than {REDIRECTS_MAX} redirects")))
+                let max = self.settings.redirect_limit;
+                Err(Failure::new(Reason::RedirectLimit, format_args!("more than {max} redirects")))
             }
         }
     }
@@ -213,6 +214,10 @@ impl Http {
         // From here on blackbox_exporter shows them all.
         recorder.declare(&[CONNECT, TLS, PROCESSING, TRANSFER]);
         let confidential = settings.headers.read_confidential(net)?;
+        let mut jar = cookies::Jar::default();
+        for (name, value) in &settings.cookies {
+            jar.bring(&self.url, name, &net.secret(value)?)?;
+        }
         let authorization = match &self.url.authorization {
             // The target's own user goes before the module's.
             Some(_) => self.url.authorization.as_ref().map(Cow::Borrowed),
@@ -228,7 +233,7 @@ impl Http {
             body,
             confidential,
             authorization,
-            jar: cookies::Jar::default(),
+            jar,
             route: Route::from(&self.url),
         })
     }
@@ -251,7 +256,18 @@ impl Http {
         }
         let checks_body = verdict.is_ok() && rules.has_body_rules();
         let cel = settings.cel.as_ref().filter(|_| verdict.is_ok());
-        let mut intake = Intake::new(settings.body_bytes_max, checks_body || cel.is_some());
+        let mut intake = Intake::new(settings);
+        if checks_body {
+            intake = intake.searched(rules);
+        }
+        if cel.is_some() {
+            intake = intake.kept_whole();
+        }
+        // The page of an outage is not the one that is watched.
+        let digest = settings.digest.as_ref().filter(|_| verdict.is_ok());
+        if digest.is_some() {
+            intake = intake.digested();
+        }
         if reads_body && !(body.is_empty() && settings.compression.is_none()) {
             let source = match Source::open(body, settings.compression).await {
                 Ok(source) => source,
@@ -268,8 +284,9 @@ impl Http {
             }
         }
         recorder.enter(CHECK);
+        let Taken { kept, length, searches, digest: digested } = intake.taken();
         if checks_body {
-            verdict = rules.body(intake.kept());
+            verdict = rules.body(&kept, length, searches);
             recorder.read(&FAILED_DUE_TO_REGEX, f64::from(u8::from(verdict.is_err())));
         }
         if verdict.is_ok()
@@ -277,8 +294,11 @@ impl Http {
         {
             // On the same bytes, though blackbox_exporter has none left after the rules above. Stands unless it is done.
             recorder.read(&FAILED_DUE_TO_CEL, 1.0);
-            verdict = cel.judge(recorder, intake.into_kept()).await;
+            verdict = cel.judge(recorder, kept).await;
             recorder.read(&FAILED_DUE_TO_CEL, f64::from(u8::from(verdict.is_err())));
+        }
+        if let (Some(wanted), Some(digested)) = (digest, digested) {
+            verdict = verdict.and(wanted.judge(digested, recorder));
         }
         verdict.and_then(|()| rules.version(head.version)).and_then(|()| rules.encryption(session.is_some()))
     }

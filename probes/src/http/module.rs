@@ -1,6 +1,7 @@
 //! A module's settings with everything decided that can be decided before a target is known.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,8 +12,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::auth::Auth;
 use super::cel::Cel;
+use super::client::HeadLimits;
 use super::conflicts;
 use super::decode::Compression;
+use super::digest;
 use super::headers::Headers;
 use super::proxy::{Proxies, Wrong};
 use super::settings::Written;
@@ -20,6 +23,7 @@ use super::token::TokenServer;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
 use crate::net::{Family, Net, Tls, TlsSettings, TlsVersion};
+use crate::secret::Secret;
 
 /// How a module asks and what it expects, ready to be used any number of times.
 #[derive(Debug)]
@@ -38,6 +42,14 @@ pub(crate) struct Settings {
     pub(super) compression: Option<Compression>,
     pub(super) body_bytes_max: Option<u64>,
     pub(super) cel: Option<Arc<Cel>>,
+    pub(super) redirect_limit: u32,
+    pub(super) head_limits: HeadLimits,
+    /// Largest ratio of decompressed to received bytes; at least 1.
+    pub(super) expansion_max: u64,
+    /// What is asked about the body as a whole.
+    pub(super) digest: Option<digest::Wanted>,
+    /// What the target gets as cookies.
+    pub(super) cookies: BTreeMap<String, Secret>,
     /// Whether HTTP/3 is spoken, and nothing else.
     pub(super) http3: bool,
     /// Whether a proxy is configured that HTTP/3 cannot go through.
@@ -71,6 +83,11 @@ impl Settings {
             return Err(Failure::new(*reason, message));
         }
         if self.has_tls_material { self.tls.check(net) } else { Ok(()) }
+    }
+
+    /// Whether the body counts, also where blackbox_exporter reads none.
+    pub(super) fn asks_about_body(&self) -> bool {
+        self.rules.has_body_rules() || self.cel.is_some() || self.digest.is_some()
     }
 
     fn of(mut written: Written) -> Result<Self, String> {
@@ -126,6 +143,14 @@ impl Settings {
                 _ => RequestBody::None,
             },
             compression: written.compression.as_deref().and_then(Compression::of),
+            redirect_limit: written.redirect_limit,
+            head_limits: HeadLimits::of(
+                written.header_size_limit.and_then(super::size::Size::limit),
+                written.header_count_limit,
+            ),
+            expansion_max: u64::from(written.expansion_limit.max(1)),
+            digest: digest::Wanted::of(written.body_hash, std::mem::take(&mut written.valid_body_sha256)),
+            cookies: std::mem::take(&mut written.cookies),
             body_bytes_max: written.body_size_limit.and_then(super::size::Size::limit),
             cel: Cel::of(
                 written.fail_if_body_json_matches_cel.take(),

@@ -87,6 +87,7 @@ impl Proxies {
     }
 
     /// The proxy for a URL whose host has this address, where it is known; `None` if there is none for it.
+    /// blackbox_exporter looks for exceptions by the address where it knows it, and by the name where it does not.
     pub(super) fn choose(
         &self,
         net: &Net,
@@ -96,7 +97,7 @@ impl Proxies {
         let source = if url.tls { &self.encrypted } else { &self.plain };
         match source {
             None => Ok(None),
-            _ if self.except.spares(&url.host, address, url.port) => Ok(None),
+            _ if self.except.spares(address, &url.host, url.port) => Ok(None),
             Some(Source::Known(proxy)) => Ok(Some(Cow::Borrowed(proxy))),
             Some(Source::InFile(secret)) => match Proxy::parse(&net.secret(secret)?) {
                 Ok(proxy) => Ok(Some(Cow::Owned(proxy))),

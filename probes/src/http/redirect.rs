@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use super::url::Url;
 use crate::failure::{Failure, Reason, shown};
 
-/// Most redirects of one run, as in blackbox_exporter.
+/// Most redirects of one run where the module does not say otherwise, as in blackbox_exporter.
 pub(super) const REDIRECTS_MAX: u32 = 10;
 
 /// How much of a Location is quoted in bytes. Chosen: enough to recognise it.

@@ -14,6 +14,9 @@ use crate::secret::Secret;
 use crate::settings::{IpProtocol, yes};
 
 use super::cel::Expression;
+use super::digest::Sha256Text;
+use super::intake::EXPANSION_RATIO_MAX;
+use super::redirect::REDIRECTS_MAX;
 use super::size::Size;
 
 /// A text that may be left out: YAML's null is the empty text.
@@ -37,7 +40,7 @@ pub(super) struct Written {
     pub(super) ip_protocol_fallback: bool,
     /// Leave the target's name to the proxy.
     pub(super) skip_resolve_phase_with_proxy: bool,
-    /// Whether redirects are followed, at most ten unless `limits` say otherwise.
+    /// Whether redirects are followed, at most `redirect_limit`.
     #[serde(default = "yes")]
     pub(super) follow_redirects: bool,
     /// Whether a redirect that spells out the target's own name still counts as one to the target: it keeps credentials,
@@ -81,6 +84,22 @@ pub(super) struct Written {
     pub(super) compression: Text,
     /// Largest body after decompression, as `10MB` (units of 1024); default: none.
     pub(super) body_size_limit: Option<Size>,
+    /// Most redirects that are followed.
+    pub(super) redirect_limit: u32,
+    /// Most headers of an answer; default: 100 of HTTP/1.
+    pub(super) header_count_limit: Option<usize>,
+    /// Largest head of an answer, as `64KB` (units of 1024).
+    pub(super) header_size_limit: Option<Size>,
+    /// Largest ratio of decompressed to received bytes, for bodies that come to more than 16 MiB.
+    pub(super) expansion_limit: u32,
+    /// Show a number that is made of the body: it changes when the body does.
+    pub(super) body_hash: bool,
+    /// SHA-256 of bodies that are right, in hexadecimal digits; empty: any.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) valid_body_sha256: Vec<Sha256Text>,
+    /// Cookies that are sent to the target, and to no other origin.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) cookies: BTreeMap<String, Secret>,
     /// Ask over HTTP/3, and only so: no proxy, TLS 1.3, `http://` taken for `https://`. Phase `connect` lasts until the
     /// peer's first datagram, phase `tls` until the end of the handshake. Needs `enable_http2: false`.
     pub(super) enable_http3: bool,
@@ -139,6 +158,13 @@ impl Default for Written {
             fail_if_body_json_not_matches_cel: None,
             compression: None,
             body_size_limit: None,
+            redirect_limit: REDIRECTS_MAX,
+            header_count_limit: None,
+            header_size_limit: None,
+            expansion_limit: EXPANSION_RATIO_MAX,
+            body_hash: false,
+            valid_body_sha256: Vec::new(),
+            cookies: BTreeMap::new(),
             enable_http3: false,
             enable_http2: true,
             basic_auth: None,

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::auth;
 use super::body::{AnswerBody, Payload};
-use super::client::{Connection, Destination};
+use super::client::{Connection, Destination, HeadLimits};
 use super::conflicts::JWT_BEARER;
 use super::headers::USER_AGENT;
 use super::journey::{CLOSE, absolute};
@@ -178,6 +178,7 @@ impl TokenServer {
             family: self.family,
             proxies: self.proxies.as_ref(),
             phases: &OF_TOKEN,
+            head_limits: HeadLimits::default(),
         };
         let connection = Connection::open(net, recorder, &destination).await.map_err(Without::Failed)?;
         let request = self.request(&connection, authorization, more).map_err(Without::Failed)?;

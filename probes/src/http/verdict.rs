@@ -8,6 +8,7 @@ use http::{StatusCode, Version};
 use super::settings::{HeaderMatch, Written};
 use crate::failure::{Failure, Reason, shown};
 use crate::pattern::Pattern;
+use crate::pattern_scan::Scans;
 
 /// How much of a value that breaks a rule is quoted in bytes. Chosen: enough to recognise it.
 const QUOTE_BYTES_MAX: usize = 80;
@@ -126,12 +127,26 @@ impl Rules {
         !self.body_matches.is_empty() || !self.body_not_matches.is_empty()
     }
 
-    pub(super) fn body(&self, body: &[u8]) -> Result<(), Failure> {
-        if let Some(pattern) = self.body_matches.iter().find(|pattern| pattern.is_match(body)) {
+    /// The searches for all patterns in a body that comes in pieces; `None` if one of them needs it whole.
+    pub(super) fn searches(&self) -> Option<Scans<'_>> {
+        Scans::of(self.body_matches.iter().chain(&self.body_not_matches))
+    }
+
+    /// Compares a body of this length with the patterns: by searches that were made as it came, or else as it was kept.
+    pub(super) fn body(&self, kept: &[u8], length: u64, searches: Option<Scans<'_>>) -> Result<(), Failure> {
+        let found = searches.map(Scans::finish);
+        let is_match = |index: usize, pattern: &Pattern| match &found {
+            Some(found) => found[index],
+            None => pattern.is_match(kept),
+        };
+        let mut patterns = self.body_matches.iter().enumerate();
+        if let Some((_, pattern)) = patterns.find(|(index, pattern)| is_match(*index, pattern)) {
             return Err(Failure::new(Reason::BodyUnexpected, format_args!("the body matches `{}`", pattern.source())));
         }
-        if let Some(pattern) = self.body_not_matches.iter().find(|pattern| !pattern.is_match(body)) {
-            let (pattern, length) = (pattern.source(), body.len());
+        let before = self.body_matches.len();
+        let mut patterns = self.body_not_matches.iter().enumerate();
+        if let Some((_, pattern)) = patterns.find(|(index, pattern)| !is_match(before + index, pattern)) {
+            let pattern = pattern.source();
             let message = format_args!("the body of {length} bytes does not match `{pattern}`");
             return Err(Failure::new(Reason::BodyUnexpected, message));
         }

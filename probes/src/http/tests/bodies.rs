@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::{LONG, SHORT, answer, answering, lengths, probe_peer, read, reads, url};
-use crate::http::intake::{EXPANSION_FREE_BYTES, KEPT_BYTES_MAX};
+use crate::http::intake::{EXPANSION_FREE_BYTES, KEPT_BYTES_MAX, SEARCHED_WHOLE_BYTES_MAX};
 use crate::report::Report;
 use crate::testkit::{Peer, ask, flood, gist, hear, hear_nothing_more, say};
 
@@ -196,14 +196,73 @@ async fn an_endless_body_ends_with_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_endless_body_for_a_rule_ends_with_the_memory() {
+async fn an_endless_body_for_a_rule_that_needs_it_whole_ends_with_the_memory() {
     let peer = Peer::play(vec![hear("\r\n\r\n"), say("HTTP/1.1 200 OK\r\n\r\n"), flood(b'x')]).await;
-    let settings = json!({"fail_if_body_matches_regexp": ["zzz"]});
+    let settings = json!({"fail_if_body_matches_regexp": ["zzz\\B"]});
     let report = ask("http", settings, &url(peer.address()), LONG).await;
     assert_eq!(gist(&report), "body_too_large in transfer");
     let length = read(&report, "http_uncompressed_body_length").expect("a length");
     assert!(length < 1.1 * KEPT_BYTES_MAX as f64, "{length}");
     assert_eq!(read(&report, "failed_due_to_regex"), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_endless_body_that_is_searched_as_it_comes_ends_with_the_deadline() {
+    let peer = Peer::play(vec![hear("\r\n\r\n"), say("HTTP/1.1 200 OK\r\n\r\n"), flood(b'x')]).await;
+    let settings = json!({"fail_if_body_matches_regexp": ["zzz"], "fail_if_body_not_matches_regexp": ["(?i)é", "x"]});
+    let report = ask("http", settings, &url(peer.address()), SHORT).await;
+    assert_eq!(gist(&report), "timeout in transfer");
+    assert!(report.duration < Duration::from_secs(5), "{:?}", report.duration);
+    assert!(read(&report, "http_uncompressed_body_length") > Some(SEARCHED_WHOLE_BYTES_MAX as f64));
+    assert_eq!(read(&report, "failed_due_to_regex"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_long_body_is_searched_as_it_comes() {
+    let mut body = vec![b'x'; 3 * SEARCHED_WHOLE_BYTES_MAX];
+    body.extend_from_slice(b"needle");
+    for (pattern, key, due) in [
+        ("needle$", "fail_if_body_not_matches_regexp", "up"),
+        ("^needle", "fail_if_body_not_matches_regexp", "body_unexpected in check"),
+        ("xneed", "fail_if_body_matches_regexp", "body_unexpected in check"),
+        ("zzz", "fail_if_body_matches_regexp", "up"),
+    ] {
+        let report = probe_body(json!({key: [pattern], "body_hash": true}), &body).await;
+        assert_eq!(gist(&report), due, "{pattern}");
+        assert_eq!(read(&report, "http_uncompressed_body_length"), Some(body.len() as f64));
+        assert_eq!(read(&report, "failed_due_to_regex"), Some(f64::from(u8::from(due != "up"))));
+    }
+}
+
+#[tokio::test]
+async fn a_body_can_be_one_of_those_that_are_right() {
+    // SHA-256 of "hello".
+    let hello = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let rule = |digest: &str| json!({"valid_body_sha256": [digest.to_uppercase(), "0".repeat(64)]});
+    assert_eq!(gist(&probe_body(rule(hello), b"hello").await), "up");
+    let report = probe_body(rule(hello), b"hullo").await;
+    assert_eq!(gist(&report), "body_unexpected in check");
+    assert_eq!((read(&report, "failed_due_to_regex"), read(&report, "http_body_hash")), (Some(0.0), None));
+    let report = probe_body(json!({"body_hash": true}), b"hello").await;
+    assert_eq!(
+        read(&report, "http_body_hash"),
+        Some(f64::from(0x2cf2_u32) * 2_f64.powi(32) + f64::from(0x4dba_5fb0_u32))
+    );
+    let notes: Vec<_> = report.notes.iter().map(|(_, _, text)| text.to_owned()).collect();
+    assert!(notes.contains(&format!("the body's SHA-256 is {hello}")), "{notes:?}");
+    // The page of an outage is not the one that is watched.
+    let settings = json!({"body_hash": true, "valid_status_codes": [404]});
+    assert_eq!(read(&probe_body(settings, b"hello").await, "http_body_hash"), None);
+    // SHA-256 of nothing.
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(gist(&probe_body(rule(nothing), b"").await), "up");
+}
+
+#[tokio::test]
+async fn a_module_can_say_how_much_may_be_decompressed() {
+    let body = compressed!(GzipEncoder, &vec![0; 2 * EXPANSION_FREE_BYTES as usize]);
+    let settings = json!({"compression": "gzip", "expansion_limit": 2000});
+    assert_eq!(gist(&probe_body(settings, &body).await), "up");
 }
 
 #[tokio::test]

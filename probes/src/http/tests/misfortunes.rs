@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 
-use super::{LONG, SHORT, answer, read, url};
-use crate::http::client::BYTES_BEFORE_ANSWER_MAX;
+use super::{LONG, SHORT, answer, answering, probe_peer, read, url};
+use crate::http::client::HEAD_BYTES_MAX;
 use crate::report::Report;
 use crate::testkit::{
     Act, Authority, Peer, ask, assert_laps_cover_the_run, close, flood, gist, hear, hear_nothing_more, reset, say,
@@ -172,7 +172,7 @@ async fn ten_thousand_headers_are_too_many() {
 #[tokio::test]
 async fn informational_answers_without_end_are_too_long() {
     let hint = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n";
-    let many = hint.repeat(2 * BYTES_BEFORE_ANSWER_MAX as usize / hint.len());
+    let many = hint.repeat(4 * HEAD_BYTES_MAX / hint.len());
     let script = vec![hear("\r\n\r\n"), say(many), hear_nothing_more()];
     assert_eq!(gist(&plain(script, LONG).await), "too_long in processing");
 }
@@ -215,4 +215,22 @@ async fn an_answer_before_the_end_of_the_request_counts() {
         (gist(&report), read(&report, "http_status_code")),
         ("status_unexpected in check".to_owned(), Some(413.0))
     );
+}
+
+#[tokio::test]
+async fn a_module_can_say_how_large_a_head_may_be() {
+    let headers: String = (0..40).map(|n| format!("X-{n}: {n}\r\n")).collect();
+    let peer = answering(answer("200 OK", &headers, "")).await;
+    for (limits, due) in [
+        (json!({"header_count_limit": 41}), "up"),
+        (json!({"header_count_limit": 40}), "too_long in processing"),
+        (json!({"header_size_limit": "1KB"}), "up"),
+        (json!({"header_size_limit": "100B"}), "too_long in processing"),
+    ] {
+        assert_eq!(gist(&probe_peer(limits.clone(), &peer).await), due, "{limits}");
+    }
+    let large = format!("X-Large: {}\r\n", "x".repeat(4 * HEAD_BYTES_MAX));
+    let peer = answering(answer("200 OK", &large, "")).await;
+    assert_eq!(gist(&probe_peer(json!({}), &peer).await), "too_long in processing");
+    assert_eq!(gist(&probe_peer(json!({"header_size_limit": "1MB"}), &peer).await), "up");
 }

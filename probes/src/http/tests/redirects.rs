@@ -175,6 +175,36 @@ async fn cookies_set_on_the_way_are_brought_along() {
     assert_eq!(cookies, ["", "a=1", "own=0", "own=0; a=1"]);
 }
 
+#[tokio::test]
+async fn a_module_can_bring_cookies_and_follow_fewer_redirects() {
+    let other = Site::open(|_| page("")).await;
+    let away = other.url("/away");
+    let site = Site::open(move |seen| match seen.path.as_str() {
+        "/first" => {
+            let mut page = redirect(302, "/second");
+            page.headers_mut().append("set-cookie", "b=new; Path=/".parse().expect("a value"));
+            page
+        }
+        _ => redirect(302, &away),
+    })
+    .await;
+    let mut settings = json!({"cookies": {"a": "hunter2", "b": "old"}});
+    let report = probe(settings.clone(), &site.url("/first")).await;
+    assert_eq!(outcome(&report), ("up".to_owned(), [Some(200.0), Some(2.0)]));
+    let cookies: Vec<_> = site.seen().iter().map(|seen| seen.header("cookie").to_owned()).collect();
+    assert_eq!(cookies, ["a=hunter2; b=old", "a=hunter2; b=new"]);
+    // The port is another, so the origin is; cookies of servers know no ports (RFC 6265 section 8.5).
+    assert_eq!(other.seen()[0].header("cookie"), "b=new");
+    let notes: String = report.notes.iter().map(|(_, _, text)| text.to_owned()).collect();
+    assert!(!notes.contains("hunter2"), "{notes}");
+    settings["redirect_limit"] = json!(1);
+    let report = probe(settings, &site.url("/first")).await;
+    assert_eq!(outcome(&report), ("redirect_limit in check".to_owned(), [Some(302.0), Some(2.0)]));
+    assert_eq!(report.failure().expect("a failure").message(), "more than 1 redirects");
+    let report = probe(json!({"cookies": {"a": "b;c"}}), &site.url("/first")).await;
+    assert_eq!(gist(&report), "config_unusable in check");
+}
+
 /// Credentials of every sort, and a header that is none.
 fn credentials() -> Value {
     json!({

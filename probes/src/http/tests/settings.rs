@@ -92,6 +92,8 @@ fn contradictions_are_found_when_loading() {
         (json!({"compression": "gzip", "headers": {"accEpt-enCoding": "deflate"}}), "\"accEpt-enCoding: deflate\""),
         (json!({"compression": "GZIP", "headers": {"Accept-Encoding": "gzip"}}), "GZIP"),
         (json!({"body_size_limit": "1M"}), "1M"),
+        (json!({"valid_body_sha256": ["abc"]}), "64 hexadecimal digits"),
+        (json!({"redirect_limit": -1}), ""),
         (json!({"tls_config": {"cert_file": "x"}}), "certificate"),
         (json!({"valid_status_codes": 200}), ""),
         (json!({"valid_status_codes": ["2xx"]}), ""),
@@ -129,7 +131,7 @@ fn secrets_never_show_themselves() {
 fn the_reference_knows_every_key() {
     let schema = serde_json::to_value(crate::kind("http").expect("the kind").schema()).expect("JSON");
     let keys = schema["properties"].as_object().expect("keys");
-    assert_eq!(keys.len(), 35);
+    assert_eq!(keys.len(), 43);
     assert!(keys.values().all(|key| key["description"].is_string()), "{schema}");
     assert_eq!(keys["follow_redirects"]["default"], json!(true));
 }
