@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use prometheus::{Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 use tuermer::exposition::{Format, render_report, render_store, write_store};
-use tuermer::plan::{Check, NamedModule, Plan, ProbeMetrics};
+use tuermer::plan::{Access, Check, NamedModule, Plan, ProbeMetrics};
 use tuermer::store::{HISTORY_RUNS_MAX, Store};
 use tuermer_probes::net::Net;
 use tuermer_probes::{
@@ -102,7 +102,12 @@ fn report(number: usize) -> Report {
 
 fn plan(checks: usize) -> Plan {
     let module: Module = FAKE.module(serde_json::Value::Null).unwrap();
-    let named = Arc::new(NamedModule { name: "fake_2xx".into(), module: Some(module.clone()), timeout: None });
+    let named = Arc::new(NamedModule {
+        name: "fake_2xx".into(),
+        module: Some(module.clone()),
+        timeout: None,
+        access: Access::Open,
+    });
     let labels: Arc<[(Arc<str>, Arc<str>)]> = [("service".into(), "homepage".into())].into();
     let check = |number: usize| {
         let target = Target::new(format!("https://host-{number}.example.org/"));

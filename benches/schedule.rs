@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tuermer::agent_metrics::AgentMetrics;
 use tuermer::exposition::Format;
-use tuermer::plan::{Check, NamedModule, Plan};
+use tuermer::plan::{Access, Check, NamedModule, Plan};
 use tuermer::schedule::{Gate, Schedule};
 use tuermer::store::Store;
 use tuermer_probes::net::{CONNECT, FileContent, Files, Net, Resolver};
@@ -56,7 +56,12 @@ impl Files for NoFiles {
 
 fn plan() -> Plan {
     let module = FAKE.module(serde_json::Value::Null).unwrap();
-    let named = Arc::new(NamedModule { name: "fake".into(), module: Some(module.clone()), timeout: None });
+    let named = Arc::new(NamedModule {
+        name: "fake".into(),
+        module: Some(module.clone()),
+        timeout: None,
+        access: Access::Open,
+    });
     let check = |identity| {
         let target = Target::new(format!("https://host-{identity}.example.org/"));
         let probe = module.bind(&target).unwrap();

@@ -131,7 +131,7 @@ impl Agent {
             Schedule::start(Arc::clone(&store), Arc::clone(&metrics), gate)
         };
         schedule.apply(&loaded.plan, Net::clone(&net));
-        metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
+        metrics.config_loaded(&loaded.plan, SystemTime::now());
         let history = History::new(options.history_limit);
         let agent = Arc::new(Self {
             options,
@@ -177,7 +177,7 @@ impl Agent {
         let file = &self.options.config_file;
         let old = self.loaded.load_full();
         if config::checksum(file).map_err(|error| error.to_string())? == old.digest {
-            self.metrics.config_loaded(old.plan.checks.len(), SystemTime::now());
+            self.metrics.config_loaded(&old.plan, SystemTime::now());
             return self.renew_names();
         }
         let loaded = config::load(file).map_err(|error| error.to_string())?;
@@ -190,7 +190,7 @@ impl Agent {
         if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
             schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
         }
-        self.metrics.config_loaded(loaded.plan.checks.len(), SystemTime::now());
+        self.metrics.config_loaded(&loaded.plan, SystemTime::now());
         tracing::info!(modules = loaded.plan.modules.len(), checks = loaded.plan.checks.len(), "configuration loaded");
         self.loaded.store(Arc::new(loaded));
         Ok(())

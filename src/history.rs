@@ -142,7 +142,12 @@ mod tests {
 
     fn asked(module: &str, target: &str, outcome: Outcome) -> Asked {
         Asked {
-            module: Arc::new(NamedModule { name: module.into(), module: None, timeout: None }),
+            module: Arc::new(NamedModule {
+                name: module.into(),
+                module: None,
+                timeout: None,
+                access: crate::plan::Access::Open,
+            }),
             kind: &FAKE,
             module_text: "".into(),
             target: Target::new(target),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tuermer_probes::net::TargetList;
 use tuermer_probes::{BoxProbe, Module, Target};
 
 /// Everything the configuration file means.
@@ -61,6 +62,38 @@ pub struct NamedModule {
     pub module: Option<Module>,
     /// Longest time a run may take, if the file says so.
     pub timeout: Option<Duration>,
+    /// What `/probe` may ask with it.
+    pub access: Access,
+}
+
+/// What `/probe` may ask with a module. Checks are the operator's own and may ask anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Anything: the file says nothing, and there is nothing to steal.
+    #[default]
+    Open,
+    /// Nothing: the file says nothing, but the module carries credentials, a client's key, or reaches unix sockets.
+    Refused,
+    /// Anything, as the file says.
+    Any,
+    /// What the file lists.
+    Listed(Arc<TargetList>),
+}
+
+impl Access {
+    /// Every access there is, in one word each.
+    pub const NAMES: [&'static str; 4] = ["open", "refused", "any", "listed"];
+
+    /// The access in one lower-case word.
+    pub const fn name(&self) -> &'static str {
+        let [open, refused, any, listed] = Self::NAMES;
+        match self {
+            Self::Open => open,
+            Self::Refused => refused,
+            Self::Any => any,
+            Self::Listed(_) => listed,
+        }
+    }
 }
 
 /// A probe with a name, labels, an interval and a timeout.

@@ -15,7 +15,7 @@ use tuermer_probes::{
     Report, Target, Unit,
 };
 
-use crate::plan::{Check, NamedModule, Plan};
+use crate::plan::{Access, Check, NamedModule, Plan};
 
 pub(crate) const CONNECT: Phase = Phase::new("connect");
 pub(crate) const TLS: Phase = Phase::new("tls").whole_only();
@@ -81,7 +81,12 @@ pub(crate) fn check(name: &str, target: &str, labels: &[(&str, &str)]) -> Check 
         identity: hasher.finish(),
         content: 1,
         name: name.into(),
-        module: Arc::new(NamedModule { name: "fake_module".into(), module: Some(module()), timeout: None }),
+        module: Arc::new(NamedModule {
+            name: "fake_module".into(),
+            module: Some(module()),
+            timeout: None,
+            access: Access::Open,
+        }),
         labels: labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(10),

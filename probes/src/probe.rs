@@ -18,6 +18,7 @@ use crate::measure::Measure;
 use crate::net::{self, Net};
 use crate::recorder::{Phase, Recorder};
 use crate::report::{Outcome, Report};
+use crate::secret;
 use crate::target::{Invalid, Target};
 use crate::terms::Terms;
 
@@ -47,6 +48,12 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
 
     /// Writes down what stands before anything was asked: readings and phases that are zero from the start.
     fn begin(_settings: &Self::Settings, _recorder: &mut Recorder) {}
+
+    /// Whether the settings hold what must not go to a target of a stranger's choice: credentials, a client's key. Whatever
+    /// is typed as a secret says so by itself, in the settings' `Debug`. Asked once, when a module is loaded.
+    fn carries_secrets(settings: &Self::Settings) -> bool {
+        secret::shows_in(settings)
+    }
 
     /// Asks the question once. The caller keeps the deadline; the probe spawns nothing.
     fn run(&self, net: &Net, recorder: &mut Recorder) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -79,6 +86,7 @@ pub struct Kind {
     schema: fn() -> schemars::Schema,
     bind: BindTarget,
     begin: fn(&AnySettings, &mut Recorder),
+    carries_secrets: fn(&AnySettings) -> bool,
 }
 
 impl fmt::Debug for Kind {
@@ -109,6 +117,7 @@ impl Kind {
                 Ok(Arc::new(Bound { probe, settings: settings_of::<P>(settings) }))
             },
             begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
+            carries_secrets: |settings| P::carries_secrets(&settings_of::<P>(settings)),
         }
     }
 
@@ -158,6 +167,11 @@ impl Module {
     #[must_use]
     pub fn on(self, terms: Terms) -> Self {
         Self { terms: (!terms.is_empty()).then(|| Arc::new(terms)), ..self }
+    }
+
+    /// Whether the module holds what must not go to a target of a stranger's choice, or reaches what is on this machine only.
+    pub fn carries_secrets(&self) -> bool {
+        (self.kind.carries_secrets)(&self.settings)
     }
 
     /// The report of a run that could not even start because the target cannot be asked.

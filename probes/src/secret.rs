@@ -55,10 +55,42 @@ impl Secret {
     }
 }
 
+/// What stands for a secret where it would be shown.
+const MARK: &str = "<secret>";
+
+/// What the HTTP library shows for a header's value that is marked as a secret.
+const HEADER_MARK: &str = "Sensitive";
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
+        f.write_str(MARK)
     }
+}
+
+/// A path to what must not be seen: shows itself as a secret, although the path is none.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent, inline)]
+pub struct SecretPath(PathBuf);
+
+impl std::ops::Deref for SecretPath {
+    type Target = PathBuf;
+
+    fn deref(&self) -> &PathBuf {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MARK)
+    }
+}
+
+/// Whether secrets are among what these settings hold.
+pub(crate) fn shows_in(settings: &impl fmt::Debug) -> bool {
+    let shown = format!("{settings:?}");
+    shown.contains(MARK) || shown.contains(HEADER_MARK)
 }
 
 impl<'de> Deserialize<'de> for Secret {

@@ -8,8 +8,12 @@ mod tests;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::Collector;
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 use tuermer_probes::{Reason, Report};
+
+use crate::plan::{Access, Plan};
 
 /// Upper bounds of lateness in seconds. Chosen: the timer's tick is a millisecond, and ten seconds late is far too late.
 const LATENESS_BOUNDS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -38,6 +42,7 @@ impl Skip {
 pub struct AgentMetrics {
     registry: Registry,
     checks: IntGauge,
+    modules: IntGaugeVec,
     /// Under tuermer's name and under blackbox_exporter's.
     reload_successful: [IntGauge; 2],
     reload_moment: [Gauge; 2],
@@ -97,6 +102,14 @@ impl AgentMetrics {
         let reload = ["tuermer_config", "blackbox_exporter_config"];
         Self {
             checks: new.gauge("tuermer_checks", "Checks in the configuration."),
+            modules: new.gauges(
+                "tuermer_probe_modules",
+                "Modules in the configuration by what /probe may ask with them: anything for want of a list (open), \
+                 nothing because they carry secrets and there is no list (refused), anything as the file says (any), \
+                 what a list names (listed).",
+                "targets",
+                &Access::NAMES,
+            ),
             reload_successful: reload.map(|prefix| {
                 let name = format!("{prefix}_last_reload_successful");
                 new.gauge(&name, "Whether the last attempt to load the configuration succeeded.")
@@ -146,9 +159,13 @@ impl AgentMetrics {
         }
     }
 
-    /// A configuration with so many checks was loaded.
-    pub fn config_loaded(&self, checks: usize, at: SystemTime) {
-        self.checks.set(i64::try_from(checks).unwrap_or(i64::MAX));
+    /// A configuration was loaded.
+    pub fn config_loaded(&self, plan: &Plan, at: SystemTime) {
+        self.checks.set(i64::try_from(plan.checks.len()).unwrap_or(i64::MAX));
+        for name in Access::NAMES {
+            let modules = plan.modules.values().filter(|module| module.access.name() == name).count();
+            self.modules.with_label_values(&[name]).set(i64::try_from(modules).unwrap_or(i64::MAX));
+        }
         self.reload_successful.iter().for_each(|gauge| gauge.set(1));
         let moment = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         self.reload_moment.iter().for_each(|gauge| gauge.set(moment));
@@ -230,6 +247,15 @@ impl Registering {
 
     fn counter_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         self.made(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    /// Gauges of one label, zero from the start.
+    fn gauges(&self, name: &str, help: &str, label: &str, values: &[&str]) -> IntGaugeVec {
+        let gauges = self.made(IntGaugeVec::new(Opts::new(name, help), &[label]));
+        for value in values {
+            gauges.with_label_values(&[value]);
+        }
+        gauges
     }
 
     /// Counters of one label, zero from the start: so that the first event is an increase.

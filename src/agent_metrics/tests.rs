@@ -4,7 +4,7 @@ use tuermer_probes::Reason;
 
 use super::*;
 use crate::exposition::{Format, end};
-use crate::testkit::{failed, moment, report};
+use crate::testkit::{check, failed, moment, plan, report};
 
 fn rendered(metrics: &AgentMetrics, format: Format) -> String {
     let mut out = Vec::new();
@@ -22,7 +22,7 @@ fn stable(text: &str) -> String {
 
 fn busy() -> AgentMetrics {
     let metrics = AgentMetrics::new();
-    metrics.config_loaded(3, moment(0));
+    metrics.config_loaded(&plan(["a", "b", "c"].map(|name| check(name, "pass", &[]))), moment(0));
     metrics.config_rejected();
     metrics.module_unknown();
     std::mem::forget(metrics.run_began());

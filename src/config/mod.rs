@@ -3,6 +3,7 @@
 //! A file is read whole, understood whole, or refused with everything that is wrong with it. Knows no setting of any
 //! kind of probe: sections are handed to their kinds.
 
+mod access;
 mod agent;
 mod checks;
 mod dump;
@@ -43,7 +44,8 @@ use crate::plan::Plan;
 /// Largest configuration file in bytes. Chosen: 100,000 targets are a tenth of it.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
-const KEYS: [&str; 6] = ["modules", "checks", "resolver", "probe_metrics", "limits", "revocation_lists"];
+const KEYS: [&str; 7] =
+    ["modules", "checks", "resolver", "probe_metrics", "probe_targets", "limits", "revocation_lists"];
 
 /// A configuration that can be used.
 #[derive(Debug, Clone)]
@@ -138,8 +140,9 @@ fn read(text: &str, faults: &mut Vec<Fault>) -> Result<Understood, Fault> {
     fields.refuse_others(KEYS.into_iter(), faults);
 
     let mut understood = Understood::default();
+    let access = fields.find(access::KEY).and_then(|entry| access::read(entry, faults));
     let modules = match fields.find("modules") {
-        Some(section) => modules::read(section, faults, &mut understood.warnings),
+        Some(section) => modules::read(section, access.as_ref(), faults, &mut understood.warnings),
         None => Modules::new(),
     };
     for entry in fields.iter() {

@@ -10,6 +10,7 @@ use tuermer_probes::net::{Addresses, Network, RESOLVE};
 use tuermer_probes::settings::Span;
 use tuermer_probes::{KINDS, Kind, Limits, Module, Terms};
 
+use super::access;
 use super::dump;
 use super::fault::Fault;
 use super::fields::Fields;
@@ -18,7 +19,7 @@ use super::misread::Faults;
 use super::node::{Entry, Form, Node, Scalar, Value};
 use super::reader::Reader;
 use super::source::Place;
-use crate::plan::NamedModule;
+use crate::plan::{Access, NamedModule};
 
 /// Probers of blackbox_exporter that this build lacks: such modules load, so that their file does, but cannot be asked.
 const MISSING: [&str; 1] = ["websocket"];
@@ -37,8 +38,13 @@ pub(super) struct Loaded {
     pub(super) is_unusable: bool,
 }
 
-/// Reads the section. Modules at fault are loaded without a kind, so that checks are not blamed for them.
-pub(super) fn read(section: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Modules {
+/// Reads the section. `access` is what `/probe` may ask where a module says nothing of it. Modules at fault are loaded without a kind, so that checks are not blamed for them.
+pub(super) fn read(
+    section: &Entry<'_>,
+    access: Option<&Access>,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+) -> Modules {
     let mut modules = Modules::new();
     let fields = match Fields::of(&section.value, section.key_place, "`modules`") {
         Ok(fields) => fields,
@@ -49,35 +55,68 @@ pub(super) fn read(section: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut 
     };
     for entry in fields.iter() {
         let name: Arc<str> = entry.key.as_ref().into();
-        let mut named = NamedModule { name: Arc::clone(&name), module: None, timeout: None };
+        let mut named = NamedModule { name: Arc::clone(&name), module: None, timeout: None, access: Access::default() };
         let faults_before = faults.len();
         if !entry.value.is_null() {
-            let (module, timeout) = read_module(entry, faults, warnings);
-            named = NamedModule { module, timeout, ..named };
+            let Read { module, timeout, access: own } = read_module(entry, faults, warnings);
+            let access = access::of(module.as_ref(), own, access);
+            named = NamedModule { module, timeout, access, ..named };
         }
         let is_unusable = named.module.is_none() && faults.len() == faults_before;
         let content = hash::of_node(&entry.value);
         let text = dump::document(&entry.value, 2);
         modules.insert(name, Loaded { module: Arc::new(named), text: text.into(), content, is_unusable });
     }
+    warnings.extend(refused(&modules));
     modules
 }
 
-fn read_module(
-    entry: &Entry<'_>,
-    faults: &mut Vec<Fault>,
-    warnings: &mut Vec<String>,
-) -> (Option<Module>, Option<Duration>) {
+/// Most modules named in a warning. Chosen: a line.
+const NAMED_MAX: usize = 10;
+
+/// Names the modules that `/probe` refuses although the file does not say so.
+fn refused(modules: &Modules) -> Option<String> {
+    let refused: Vec<_> = modules
+        .iter()
+        .filter(|(_, loaded)| loaded.module.access == Access::Refused)
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let more = match refused.len().checked_sub(NAMED_MAX) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    let named = refused[..refused.len().min(NAMED_MAX)].join(", ");
+    (!refused.is_empty()).then(|| {
+        format!(
+            "/probe refuses modules that carry credentials, a client's key or reach unix sockets: {named}{more}; \
+             checks may use them; for /probe write `{}: any`, or a list of targets, into the module or beside `modules`",
+            access::KEY
+        )
+    })
+}
+
+/// What a module says.
+#[derive(Default)]
+struct Read {
+    module: Option<Module>,
+    timeout: Option<Duration>,
+    access: Option<Access>,
+}
+
+fn read_module(entry: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Read {
     let what = format!("module `{}`", entry.key);
     let fields = match Fields::of(&entry.value, entry.key_place, &what) {
         Ok(fields) => fields,
         Err(fault) => {
             faults.push(fault);
-            return (None, None);
+            return Read::default();
         }
     };
     let names = KINDS.iter().map(|kind| kind.name).chain(MISSING);
-    fields.refuse_others(["prober", "timeout", "network", "limits"].into_iter().chain(names.clone()), faults);
+    fields.refuse_others(
+        ["prober", "timeout", access::KEY, "network", "limits"].into_iter().chain(names.clone()),
+        faults,
+    );
 
     let timeout = fields.find("timeout").and_then(|timeout| value::<Span>(timeout, faults));
     let timeout = timeout.map(|span| span.0).filter(|span| !span.is_zero());
@@ -121,7 +160,8 @@ fn read_module(
         }
     }
     let terms = terms(&fields, kind, faults);
-    (module.map(|module| module.on(terms)), timeout)
+    let access = fields.find(access::KEY).and_then(|entry| access::read(entry, faults));
+    Read { module: module.map(|module| module.on(terms)), timeout, access }
 }
 
 /// What is said beside the section of a kind, and is the same for every kind.

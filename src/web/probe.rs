@@ -8,12 +8,13 @@ use hyper::header::{HeaderName, RETRY_AFTER};
 use hyper::http::HeaderValue;
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
+use tuermer_probes::net::{Guard, Net};
 use tuermer_probes::{Failure, Invalid, Module, Outcome, Reason, Recorder, Target, Verdict};
 
 use crate::agent::Agent;
 use crate::exposition::{self, Format};
 use crate::history::Asked;
-use crate::plan::{NamedModule, ProbeMetrics};
+use crate::plan::{Access, NamedModule, ProbeMetrics};
 use crate::web::{Body, answered, debug, gzip, plain, request};
 
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
@@ -73,6 +74,9 @@ fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Ques
     let Some(module) = &named.module else {
         return refuse(StatusCode::BAD_REQUEST, format!("Module {:?} has no prober\n", named.name));
     };
+    if named.access == Access::Refused {
+        return refuse(StatusCode::FORBIDDEN, closed(&named.name));
+    }
     let mut target = Target::new(request::target(target));
     if let Some(hostname) = request::parameter(query, "hostname").filter(|hostname| !hostname.is_empty()) {
         target = target.with_hostname(hostname.as_ref());
@@ -104,15 +108,29 @@ fn timeout(module: Option<Duration>, scrape: f64, offset: f64) -> Duration {
 }
 
 impl Question {
+    /// The world that the run may reach, and what watches over it.
+    fn world(&self, agent: &Agent) -> (Arc<Net>, Option<Arc<Guard>>) {
+        match &self.named.access {
+            Access::Listed(list) => {
+                let guard = Guard::new(Arc::clone(list));
+                (Arc::new(agent.net().guarded(&guard)), Some(guard))
+            }
+            Access::Open | Access::Refused | Access::Any => (agent.net(), None),
+        }
+    }
+
     async fn ask(self, agent: &Arc<Agent>, query: Option<&str>, headers: &HeaderMap) -> Response<Body> {
+        let mut untouched = false;
         let report = match self.module.bind(&self.target) {
             Ok(probe) => {
+                let (net, guard) = self.world(agent);
                 let Some(pass) = agent.gate().enter(Instant::now()).await else {
                     return crowded(agent, self.timeout);
                 };
                 let _running = agent.metrics().run_began();
-                let report = probe.run(&agent.net(), self.timeout).await;
+                let report = probe.run(&net, self.timeout).await;
                 drop(pass);
+                untouched = guard.is_some_and(|guard| !guard.has_connected());
                 report
             }
             Err(invalid @ Invalid::Hostname(_)) => return plain(StatusCode::BAD_REQUEST, format!("{invalid}\n")),
@@ -123,7 +141,10 @@ impl Question {
         let Self { named, module_text, target, shown, .. } = self;
         let asked = Asked { module: named, kind, module_text, target, shown, report };
         debug::log(&asked);
-        let answer = if request::parameter(query, "debug").as_deref() == Some("true") {
+        let refusal = asked.report.failure().filter(|failure| untouched && failure.reason() == Reason::TargetRefused);
+        let answer = if let Some(refusal) = refusal {
+            forbidden(&asked.module.name, refusal)
+        } else if request::parameter(query, "debug").as_deref() == Some("true") {
             plain(StatusCode::OK, debug::report(&asked, agent.prober_log()))
         } else {
             answer_of(&asked, headers)
@@ -149,6 +170,24 @@ fn probe_answer(page: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
     let packed = request::takes_gzip(headers);
     let page = if packed { gzip::packed(page) } else { page };
     answered(HeaderValue::from_static(request::text_type(headers)), page, packed)
+}
+
+/// Why a module that carries secrets is not for everybody, and what opens it.
+fn closed(module: &str) -> String {
+    format!(
+        "Module {module:?} is not open to /probe: it carries credentials or a client's key, or reaches unix sockets, and \
+         whoever names a target could have it used there.\nTo allow its targets write into the module, or beside \
+         `modules:` for all of them, for example:\n  probe_targets: [\"*.example.org:443\", \"192.0.2.0/24\"]\nTo allow \
+         every target:\n  probe_targets: any\nScheduled checks may use the module as it is.\n"
+    )
+}
+
+/// The target is not one that may be asked from outside.
+fn forbidden(module: &str, refusal: &Failure) -> Response<Body> {
+    plain(
+        StatusCode::FORBIDDEN,
+        format!("Target refused by `probe_targets` of module {module:?}: {}\n", refusal.message()),
+    )
 }
 
 /// There is no room for another run.

@@ -73,7 +73,12 @@ const API: &[Accepted] = &[
 ];
 
 /// I1 to I10.
-const ADDRESSES: &[Accepted] = &[];
+const ADDRESSES: &[Accepted] = &[accepted(
+    &["I8"],
+    &["exit"],
+    Reason::Choice,
+    "a `preferred_ip_protocol` that is neither `ip4` nor `ip6` is refused when the file is loaded; 0.23 takes it for `ip4`",
+)];
 
 /// H1 to H86.
 const HTTP: &[Accepted] = &[];
@@ -82,7 +87,7 @@ const HTTP: &[Accepted] = &[];
 const TCP: &[Accepted] = &[
     accepted(&["*"], &["probe_failed_due_to_bytes"], Reason::Older, "`probe_failed_due_to_bytes` is newer than 0.23"),
     accepted(
-        &["T2", "T3", "T23", "A25", "A32"],
+        &["T2", "T3", "T23", "A25", "A32", "I4", "I7", "I10"],
         &["probe_failed_due_to_regex"],
         Reason::Older,
         "`tcp`: `probe_failed_due_to_regex` is there only once the connection is; in 0.23 always",

@@ -191,6 +191,9 @@ impl World {
             if !beside.contains("resolver:") {
                 config += &format!("resolver: [\"{}\"]\n", self.names.address());
             }
+            if !beside.contains("probe_targets:") {
+                config += "probe_targets: any\n";
+            }
         }
         config += if modules.is_empty() { "modules: {}\n" } else { "modules:\n" };
         for (name, yaml) in modules {

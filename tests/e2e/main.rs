@@ -1,5 +1,6 @@
 //! The real binary against real servers, asserted through what a user sees: metrics, pages, alerts.
 
+mod access;
 mod alerts;
 mod command_line;
 mod daemon;

@@ -138,6 +138,11 @@ impl Destination<'_> {
             None => None,
         };
         if let Some((proxies, proxy)) = chosen {
+            // What the proxy will connect to: for requests as they are by name, for tunnels by address where it is known.
+            match address.filter(|_| url.tls || !proxy.reads()) {
+                Some(address) => net.permit_found(&url.host, address, url.port)?,
+                None => net.permit_unresolved(&url.host, url.port)?,
+            }
             let wire = proxies.connect(net, recorder, &proxy, self.family, phases).await?;
             if proxy.reads() && !url.tls {
                 return Ok((wire, Some(proxy.into_owned())));

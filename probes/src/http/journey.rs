@@ -21,6 +21,7 @@ use super::url::Url;
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::recorder::Recorder;
+use crate::target::{HostPort, port_number};
 
 /// A connection serves one request.
 pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -172,12 +173,22 @@ impl Journey<'_> {
             Box::pin(self.ask_over_http3(net, recorder, &destination)).await?
         } else {
             let connection = Connection::open(net, recorder, &destination).await?;
+            if connection.reader.is_some() {
+                self.permit_named(net)?;
+            }
             let request = self.request(&connection)?;
             self.note(recorder, if connection.is_http2() { Version::HTTP_2 } else { Version::HTTP_11 });
             connection.ask(recorder, &OF_TARGET, request).await?
         };
         recorder.received(format_args!("{:?} {}", answer.head.version, answer.head.status));
         Ok(answer)
+    }
+
+    /// A proxy that reads the request goes by the host it names, which need not be the target's.
+    fn permit_named(&self, net: &Net) -> Result<(), Failure> {
+        let named = self.host.to_str().ok().and_then(HostPort::split);
+        let HostPort { host, port } = named.unwrap_or(HostPort { host: "", port: None });
+        net.permit_unresolved(host, port.map_or(Some(80), port_number).unwrap_or(0))
     }
 
     async fn ask_over_http3(

@@ -53,6 +53,7 @@ impl Net {
         source: Source,
     ) -> Result<TcpStream, Failure> {
         recorder.enter(phase);
+        self.permit(peer)?;
         let source = self.source(source, peer)?;
         let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
         let socket = socket.map_err(|error| Failure::io("cannot open a socket", &error))?;
@@ -70,6 +71,7 @@ impl Net {
 
     /// Opens a UDP socket that speaks with one peer only. Enters no phase: nothing travels.
     pub async fn udp(&self, peer: SocketAddr, source: Source) -> Result<UdpSocket, Failure> {
+        self.permit(peer)?;
         let source = self.source(source, peer)?;
         let failed = |error: io::Error| Failure::io("cannot open a socket", &error);
         let socket = Socket::new(Domain::for_address(peer), Type::DGRAM.nonblocking(), Some(Protocol::UDP));
@@ -87,6 +89,7 @@ impl Net {
     /// file (unix(7), "abstract").
     pub async fn unix(&self, recorder: &mut Recorder, path: &Path) -> Result<UnixStream, Failure> {
         recorder.enter(CONNECT);
+        self.permit_socket(path)?;
         let spelt = match path.as_os_str().as_bytes().strip_prefix(b"@") {
             Some(name) => Cow::Owned(PathBuf::from(OsStr::from_bytes(&[b"\0", name].concat()))),
             None => Cow::Borrowed(path),

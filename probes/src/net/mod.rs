@@ -4,6 +4,7 @@
 
 mod channel;
 mod connect;
+mod guard;
 mod icmp;
 mod network;
 mod quic;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use channel::Channel;
 pub use connect::{CONNECT, Source, acknowledge_at_once};
+pub use guard::{Guard, TargetList};
 pub use icmp::{Echo, EchoReply, EchoRoute};
 pub(crate) use network::Legs;
 pub use network::{Addresses, Network};
@@ -79,6 +81,8 @@ pub struct Net {
     arrival_times: icmp::ArrivalTimes,
     /// `None`: as the system has it.
     way: Option<Arc<network::Way>>,
+    /// `None`: everything may be asked.
+    guard: Option<Arc<Guard>>,
 }
 
 impl fmt::Debug for Net {
@@ -100,6 +104,7 @@ impl Net {
             blackhole: None,
             arrival_times: icmp::ArrivalTimes::default(),
             way: None,
+            guard: None,
         }
     }
 

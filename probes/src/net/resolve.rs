@@ -90,6 +90,7 @@ impl Net {
         recorder.read(&IP_PROTOCOL, if address.is_ipv4() { 4.0 } else { 6.0 });
         recorder.read(&IP_ADDR_HASH, f64::from(address_hash(address)));
         recorder.note(format_args!("{host} is {address}"));
+        self.permit_found(host, address, port)?;
         Ok(peer)
     }
 
@@ -112,6 +113,10 @@ impl Net {
         };
         recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
         let found: Vec<SocketAddr> = found?;
+        for peer in &found {
+            // Each is judged in its turn; that they are this host's must be known before.
+            let _ = self.permit_found(host, peer.ip(), port);
+        }
         let left_out = legs.found(host, &found);
         if left_out > 0 {
             recorder.note(format_args!("{left_out} of {} addresses are left out", found.len()));
@@ -160,6 +165,7 @@ impl Net {
             None => self.pick(host, 0, family).await?,
         };
         recorder.note(format_args!("{host} is {address}"));
+        self.permit_found(host, address, 0)?;
         Ok(address)
     }
 
@@ -171,10 +177,19 @@ impl Net {
         let found = self.every(host, 0, family).await;
         recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
         let addresses = found?;
+        // Each is judged again when it is connected to; where none may be, nothing is.
+        let (mut permitted, mut refused) = (0, None);
         for address in &addresses {
             recorder.note(format_args!("{host} is {address}"));
+            match self.permit_found(host, *address, 0) {
+                Ok(()) => permitted += 1,
+                Err(failure) => refused = refused.or(Some(failure)),
+            }
         }
-        Ok(addresses)
+        match refused {
+            Some(refused) if permitted == 0 => Err(refused),
+            _ => Ok(addresses),
+        }
     }
 
     async fn every(&self, host: &str, port: u16, family: Family) -> Result<Vec<IpAddr>, ResolverError> {

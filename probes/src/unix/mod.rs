@@ -87,6 +87,11 @@ impl Probe for Unix {
         settings.query_response.declare(recorder);
     }
 
+    /// What listens on a unix socket trusts whoever reaches it: it was not made to be asked from outside.
+    fn carries_secrets(_: &Settings) -> bool {
+        true
+    }
+
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let Settings { query_response, tls, tls_config, .. } = &*self.settings;
         let mut wire = Wire::new(net.unix(recorder, Path::new(&*self.path)).await?);

@@ -112,6 +112,7 @@ impl Net {
     pub fn echo(&self, route: &EchoRoute) -> Result<Echo, Failure> {
         let EchoRoute { peer, source, .. } = *route;
         let address = SocketAddr::new(peer, 0);
+        self.permit_without_port(peer)?;
         let source = self.source(source, address)?;
         let payload_bytes_max = packet::payload_bytes_max(peer);
         let payload_bytes = usize::try_from(route.payload_bytes).unwrap_or(usize::MAX);

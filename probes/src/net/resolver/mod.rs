@@ -260,7 +260,7 @@ impl Server {
 }
 
 /// A name, made absolute.
-fn absolute(name: &str) -> Result<Name, ResolverError> {
+pub(super) fn absolute(name: &str) -> Result<Name, ResolverError> {
     if name.is_empty() {
         return Err(ResolverError::new(Reason::TargetInvalid, "the host is empty"));
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretPath};
 
 /// A TLS version that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
@@ -76,7 +76,7 @@ pub struct TlsSettings {
     /// Client key as PEM.
     pub key: Option<Secret>,
     /// File with the client key.
-    pub key_file: Option<PathBuf>,
+    pub key_file: Option<SecretPath>,
     /// Name of the client key in a secret manager: read, but of no use here.
     pub key_ref: Option<String>,
     /// Name to send and to verify; default: the target's.
@@ -171,7 +171,7 @@ impl TlsSettings {
         let key = match self.key.as_ref().map(Secret::value) {
             Some(Ok(text)) => Some(Text::Inline(text)),
             Some(Err(path)) => file(Some(path))?,
-            None => file(self.key_file.as_ref())?,
+            None => file(self.key_file.as_deref())?,
         };
         Ok(Pem { ca, cert, key, versions })
     }
