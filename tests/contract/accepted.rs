@@ -95,13 +95,21 @@ const TCP: &[Accepted] = &[
 ];
 
 /// D1 to D28.
-const DNS: &[Accepted] = &[accepted(
-    &["D4", "D5", "D24"],
-    &["exit"],
-    Reason::Fix,
-    "`dns`: an unknown response code, an empty `valid_rcodes` and `dns_over_tls` over UDP are errors at load; \
+const DNS: &[Accepted] = &[
+    accepted(
+        &["D4", "D5", "D24"],
+        &["exit"],
+        Reason::Fix,
+        "`dns`: an unknown response code, an empty `valid_rcodes` and `dns_over_tls` over UDP are errors at load; \
          blackbox_exporter loads them and fails every probe",
-)];
+    ),
+    accepted(
+        &["D26"],
+        &["probe_dns_duration_seconds{phase=\"connect\"}"],
+        Reason::Choice,
+        "`dns`: a source address that is none is found in the phase `connect`, which then lasts some microseconds",
+    ),
+];
 
 /// C1 to C7.
 const ICMP: &[Accepted] = &[

@@ -33,6 +33,11 @@ pub(crate) fn hosts() -> String {
     hosts
 }
 
+/// Whether a text names any of them, or one that does not exist.
+pub(crate) fn are_in(text: &str) -> bool {
+    text.contains(".test") || NAMES.iter().any(|(name, _)| *name != "localhost" && text.contains(name))
+}
+
 /// A name server that knows the names.
 pub(crate) async fn server() -> Responder {
     Responder::udp_and_tcp(answer, answer).await

@@ -106,18 +106,11 @@ impl Program {
         let mut command = match self {
             Self::Tuermer => Command::new(file),
             Self::Blackbox => {
-                // The names of the bench, and no others, in a view of the file system of its own.
-                let (hosts, switch) = (folder.join("hosts"), folder.join("nsswitch.conf"));
+                let hosts = folder.join("hosts");
+                let switch = folder.join("nsswitch.conf");
                 fs::write(&hosts, names::hosts()).expect("written");
                 fs::write(&switch, "hosts: files\n").expect("written");
-                let mut command = Command::new("unshare");
-                if !nix::unistd::geteuid().is_root() {
-                    command.arg("--map-root-user");
-                }
-                let script = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" /etc/nsswitch.conf && shift 2 \
-                              && exec \"$@\"";
-                command.args(["--mount", "sh", "-c", script, "sh"]).args([hosts, switch, file]);
-                command
+                view(&hosts, &switch, &file).unwrap_or_else(|| Command::new(file))
             }
         };
         command.current_dir(folder);
@@ -179,6 +172,31 @@ impl Program {
         let client = client.pool_max_idle_per_host(0).build().expect("a client");
         Agent { program: self, address, daemon, folder: path, client }
     }
+}
+
+/// Runs something with the names of the bench, and no others, in a view of the file system of its own. None where the
+/// system does not allow that.
+fn view(hosts: &Path, switch: &Path, file: &Path) -> Option<Command> {
+    static FLAGS: LazyLock<Option<&[&str]>> = LazyLock::new(|| {
+        let of_root: &[&str] = &["--mount"];
+        let of_others: &[&str] = &["--map-root-user", "--mount"];
+        let may = |flags: &&[&str]| {
+            let mut trial = Command::new("unshare");
+            trial.args(*flags).args(["sh", "-c", "mount --bind /etc/hosts /etc/hosts"]);
+            trial.output().is_ok_and(|output| output.status.success())
+        };
+        [of_root, of_others].into_iter().find(may)
+    });
+    let script = "mount --bind \"$1\" /etc/hosts && mount --bind \"$2\" /etc/nsswitch.conf && shift 2 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args((*FLAGS)?).args(["sh", "-c", script, "sh"]).args([hosts, switch, file]);
+    Some(command)
+}
+
+/// Whether blackbox_exporter knows the names of the bench.
+pub(crate) fn has_names() -> bool {
+    let nothing = Path::new("");
+    view(nothing, nothing, nothing).is_some()
 }
 
 fn write_config(folder: &Path, start: &Start) -> String {

@@ -286,6 +286,15 @@ impl Ready {
         ready
     }
 
+    /// Whether the row needs the names of the bench.
+    pub(crate) fn needs_names(&self) -> bool {
+        let asks: &[Ask] = if let Deed::Ask(asks) = &self.row.deed { asks } else { &[] };
+        let of_asks = asks.iter().flat_map(|ask| ask.target.iter().chain(&ask.path));
+        let modules = self.modules.iter().map(|(_, yaml)| yaml);
+        let variables = self.variables.iter().map(|(_, value)| value);
+        [&self.row.target].into_iter().chain(of_asks).chain(modules).chain(variables).any(|text| names::are_in(text))
+    }
+
     /// A text with its placeholders filled in.
     pub(crate) fn filled(&self, text: &str) -> String {
         let mut text = text.to_owned();

@@ -211,7 +211,7 @@ fn lines() -> Vec<Case> {
         case("T11", "a_silent_peer_is_waited_for_until_the_deadline")
             .module("{ prober: tcp, timeout: 500ms, tcp: { query_response: [{ expect: '^220' }] } }")
             .peer([wait_for_ever()])
-            .expect("success 0; failed_due_to_regex 0; duration_seconds > 0.45; duration_seconds < 1.5"),
+            .expect("success 0; failed_due_to_regex 0; duration_seconds > 0.45; duration_seconds < 10"),
         case("T12", "the_last_line_needs_no_end")
             .module(dialogue("{ expect: '^line one$' }"))
             .peer([say("line one"), close()])
