@@ -81,7 +81,20 @@ const ADDRESSES: &[Accepted] = &[accepted(
 )];
 
 /// H1 to H86.
-const HTTP: &[Accepted] = &[];
+const HTTP: &[Accepted] = &[
+    accepted(
+        &["H10"],
+        &["probe_success", "probe_http_uncompressed_body_length"],
+        Reason::Choice,
+        "`compression: deflate` is understood with and without the frame of zlib; by blackbox_exporter only without",
+    ),
+    accepted(
+        &["H13"],
+        &["probe_http_uncompressed_body_length"],
+        Reason::Choice,
+        "`compression: zstd` decompresses; blackbox_exporter takes the word and fails every answer",
+    ),
+];
 
 /// T1 to T24.
 const TCP: &[Accepted] = &[

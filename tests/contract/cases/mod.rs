@@ -4,10 +4,13 @@ mod addresses;
 mod api;
 mod dns;
 mod grpc;
+mod http_answers;
+mod http_cel;
 mod http_redirects;
 mod http_requests;
 mod http_transport;
 mod http_verdicts;
+mod http_versions;
 mod icmp;
 mod on_demand;
 mod process;
@@ -23,10 +26,13 @@ pub(crate) fn all() -> Vec<Case> {
         api::cases(),
         on_demand::cases(),
         addresses::cases(),
+        http_answers::cases(),
         http_requests::cases(),
         http_redirects::cases(),
         http_verdicts::cases(),
+        http_cel::cases(),
         http_transport::cases(),
+        http_versions::cases(),
         tcp_unix::cases(),
         dns::cases(),
         icmp::cases(),
