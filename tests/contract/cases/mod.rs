@@ -2,6 +2,7 @@
 
 mod addresses;
 mod api;
+mod config;
 mod dns;
 mod grpc;
 mod http_answers;
@@ -15,6 +16,7 @@ mod icmp;
 mod on_demand;
 mod process;
 mod tcp_unix;
+mod web;
 mod websocket;
 
 use crate::case::Case;
@@ -23,8 +25,10 @@ use crate::case::Case;
 pub(crate) fn all() -> Vec<Case> {
     [
         process::cases(),
+        config::cases(),
         api::cases(),
         on_demand::cases(),
+        web::cases(),
         addresses::cases(),
         http_answers::cases(),
         http_requests::cases(),
