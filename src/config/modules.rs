@@ -53,6 +53,7 @@ pub(super) fn read(
             return modules;
         }
     };
+    let mut old_keys = OldKeys::default();
     for entry in fields.iter() {
         let name: Arc<str> = entry.key.as_ref().into();
         let mut named = NamedModule { name: Arc::clone(&name), module: None, timeout: None, access: Access::default() };
@@ -61,6 +62,9 @@ pub(super) fn read(
             let Read { module, timeout, access: own } = read_module(entry, faults, warnings);
             let access = access::of(module.as_ref(), own, access);
             named = NamedModule { module, timeout, access, ..named };
+        }
+        if faults.len() == faults_before {
+            old_keys.warn(entry, warnings);
         }
         let is_unusable = named.module.is_none() && faults.len() == faults_before;
         let content = hash::of_node(&entry.value);
@@ -208,6 +212,34 @@ fn value<T: serde::de::DeserializeOwned>(entry: &Entry<'_>, faults: &mut Vec<Fau
         Err(error) => {
             faults.push(seen.take(entry.place(), error));
             None
+        }
+    }
+}
+
+/// Keys that are understood, but that have been replaced, by kind.
+#[derive(Default)]
+struct OldKeys(BTreeMap<&'static str, Vec<String>>);
+
+impl OldKeys {
+    fn of(&mut self, kind: &'static Kind) -> &[String] {
+        self.0.entry(kind.name).or_insert_with(|| {
+            let schema = kind.schema();
+            let properties = schema.get("properties").and_then(serde_json::Value::as_object).into_iter().flatten();
+            let is_old = |property: &serde_json::Value| property.get("deprecated") == Some(&true.into());
+            properties.filter(|(_, property)| is_old(property)).map(|(key, _)| key.clone()).collect()
+        })
+    }
+
+    /// Warns of those that a module uses.
+    fn warn(&mut self, module: &Entry<'_>, warnings: &mut Vec<String>) {
+        let Ok(fields) = Fields::of(&module.value, module.key_place, "") else { return };
+        for kind in KINDS {
+            let Some(section) = fields.find(kind.name) else { continue };
+            let Ok(used) = Fields::of(&section.value, section.key_place, "") else { continue };
+            for key in self.of(kind).iter().filter(|key| used.find(key).is_some()) {
+                let about = format_args!("`{key}` is an old word; see `tuermer kinds {}`", kind.name);
+                warnings.push(format!("module `{}`: {about}", module.key));
+            }
         }
     }
 }

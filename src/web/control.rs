@@ -19,7 +19,7 @@ pub(super) fn ready(agent: &Agent) -> Response<Body> {
 /// Loads the configuration again.
 pub(super) async fn reload(agent: &Arc<Agent>) -> Response<Body> {
     match agent.reloader().reload(agent).await {
-        Ok(()) => plain(StatusCode::OK, ""),
+        Ok(()) => Response::default(),
         Err(message) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("failed to reload config: {message}\n")),
     }
 }

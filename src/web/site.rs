@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hyper::header::{HeaderValue, LOCATION};
+use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Response, StatusCode, Uri};
 use url::Url;
@@ -82,8 +82,12 @@ pub(super) fn way_back(path: &str) -> String {
     }
 }
 
+/// In the form of Go's library, which the reference uses.
 fn redirect(status: StatusCode, to: &str) -> Box<Response<Body>> {
-    let mut response = plain(status, "");
+    let escaped = to.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
+    let words = status.canonical_reason().unwrap_or_default();
+    let mut response = plain(status, format!("<a href=\"{escaped}\">{words}</a>.\n\n"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     if let Ok(to) = HeaderValue::from_str(to) {
         response.headers_mut().insert(LOCATION, to);
     }

@@ -53,7 +53,26 @@ const COMMON: &[Accepted] = &[
 ];
 
 /// P1 to P35.
-const PROCESS: &[Accepted] = &[];
+const PROCESS: &[Accepted] = &[
+    accepted(
+        &["P4", "P20", "P26"],
+        &["exit"],
+        Reason::Older,
+        "0.23 loads files with unknown probers, with `HTTP/3.0` among the versions, and with a certificate without a key",
+    ),
+    accepted(
+        &["P24"],
+        &["exit"],
+        Reason::Choice,
+        "`dns`: a module without a section, which names no question, is refused; there every probe of it fails",
+    ),
+    accepted(
+        &["P25"],
+        &["exit"],
+        Reason::Choice,
+        "`dns`: patterns, codes and transports that no probe could succeed with are refused; there every probe fails",
+    ),
+];
 
 /// A1 to A33.
 const API: &[Accepted] = &[
@@ -70,6 +89,12 @@ const API: &[Accepted] = &[
         "a scrape timeout equal to the offset leaves the module's timeout; blackbox_exporter gives the probe no time",
     ),
     accepted(&["A23"], &["status"], Reason::Older, "`/logs` without a usable number is 400; in 0.23 404 or 500"),
+    accepted(
+        &["A28"],
+        &["status"],
+        Reason::Older,
+        "the prefix without its last slash is answered with 307; in 0.23, of an older Go, with 301",
+    ),
 ];
 
 /// I1 to I10.
@@ -100,7 +125,7 @@ const HTTP: &[Accepted] = &[
 const TCP: &[Accepted] = &[
     accepted(&["*"], &["probe_failed_due_to_bytes"], Reason::Older, "`probe_failed_due_to_bytes` is newer than 0.23"),
     accepted(
-        &["T2", "T3", "T23", "A25", "A32", "I4", "I7", "I10"],
+        &["T2", "T3", "T23", "A25", "A28", "A29", "A30", "A32", "I4", "I7", "I10"],
         &["probe_failed_due_to_regex"],
         Reason::Older,
         "`tcp`: `probe_failed_due_to_regex` is there only once the connection is; in 0.23 always",

@@ -47,6 +47,7 @@ pub(super) struct Written {
     /// `server_name` and the address. blackbox_exporter takes the name for another host, and so does the default.
     pub(super) trust_own_name_redirects: bool,
     /// The old word for the opposite of `follow_redirects`, which it overrules.
+    #[schemars(extend("deprecated" = true))]
     pub(super) no_follow_redirects: Option<bool>,
     /// Fail if the answer came encrypted.
     pub(super) fail_if_ssl: bool,

@@ -357,7 +357,7 @@ fn settings() -> Vec<Case> {
                 ("{ prober: dns }", Some("query_name")),
                 ("{ prober: dns, dns: { query_name: x, query_class: X } }", Some("X")),
                 ("{ prober: dns, dns: { query_name: x, query_type: X } }", Some("X")),
-                ("{ prober: dns, dns: { query_name: x, query_type: a } }", Some("`a`")),
+                ("{ prober: dns, dns: { query_name: x, query_type: a } }", Some("\"a\"")),
             ],
         ),
         modules(
