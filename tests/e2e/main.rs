@@ -2,6 +2,7 @@
 
 mod access;
 mod alerts;
+mod bombs;
 mod command_line;
 mod daemon;
 mod demo;
