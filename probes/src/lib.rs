@@ -25,6 +25,8 @@ mod pattern;
 mod pattern_class;
 mod pattern_scan;
 mod pattern_syntax;
+#[cfg(test)]
+mod pattern_table;
 mod probe;
 mod recorder;
 mod report;

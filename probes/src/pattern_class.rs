@@ -26,6 +26,21 @@ const POSIX_CLASSES: &[(&str, &str)] = &[
     ("xdigit", "0-9A-Fa-f"),
 ];
 
+/// The class of this name: a general category or a script, as in Go. The regex crate would also take other properties
+/// and spellings (`\p{sc=Greek}`, `\p{Alphabetic}`).
+fn unicode_class(name: &str, negated: bool) -> Option<String> {
+    let letter = if negated { 'P' } else { 'p' };
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ')) {
+        return None;
+    }
+    // Surrogates are no characters: no text has one.
+    if matches!(name.to_ascii_lowercase().replace(['_', '-', ' '], "").as_str(), "cs" | "surrogate") {
+        return Some(if negated { r"[\x{0}-\x{10FFFF}]" } else { r"[^\x{0}-\x{10FFFF}]" }.to_owned());
+    }
+    let classes = ["gc", "sc"].map(|property| format!(r"\{letter}{{{property}={name}}}"));
+    classes.into_iter().find(|class| regex::bytes::Regex::new(class).is_ok())
+}
+
 /// A pattern that is being rewritten.
 pub(crate) struct Rewrite<'s> {
     /// What is left to read.
@@ -95,12 +110,8 @@ impl<'s> Rewrite<'s> {
             }
             letter => letter.to_string(),
         };
-        // The regex crate would also take `\p{sc=Greek}` and other spellings that are not RE2's.
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ')) {
-            return Err(unknown());
-        }
-        let letter = if negated { 'P' } else { 'p' };
-        let _ = write!(self.done, r"\{letter}{{{name}}}");
+        let class = unicode_class(&name, negated).ok_or_else(unknown)?;
+        self.done.push_str(&class);
         Ok(())
     }
 

@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(translated(r"^\d+\s"), r"^[0-9]+[\t\n\x0C\r\x20]");
         assert_eq!(translated(r"\bé.\B"), r"(?-u:\b)é.(?-u:\B)");
         assert_eq!(translated("[a&&[^]"), r"[a\x26\x26\x5B\x5E]");
-        assert_eq!(translated(r"[^\W[:alpha:]\pL-]"), r"[^[^0-9A-Za-z_][A-Za-z]\p{L}\x2D]");
+        assert_eq!(translated(r"[^\W[:alpha:]\pL-]"), r"[^[^0-9A-Za-z_][A-Za-z]\p{gc=L}\x2D]");
         assert_eq!(translated("(?P<a>x{2})(?:y)(?<b>z)"), "(x{2})(?:y)(z)");
         assert_eq!(translate("(?P<a>x)(?<b>z)").expect("good").names, [("a".into(), 1), ("b".into(), 2)]);
         assert_eq!(translated("(?)(?ii-s:a)(?i-i)"), "(?i-s:a)(?-i)");

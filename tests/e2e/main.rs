@@ -12,6 +12,7 @@ mod migration;
 mod names;
 mod old_tls;
 mod pages;
+mod patterns;
 #[path = "../support/process/mod.rs"]
 mod process;
 mod reload;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Net;
@@ -149,6 +150,10 @@ fn secret_reference(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((reference, &text[end + 1..]))
 }
 
+/// Letters, digits and underscores, as Go tells them: of digits only the decimal ones, of letters no marks.
+static NAME: LazyLock<regex::Regex> =
+    LazyLock::new(|| regex::Regex::new(r"^[\p{L}\p{Nd}_]+").expect("the pattern is right"));
+
 /// The name after a dollar and what follows it: `name` or `{name}`, of letters, digits and underscores.
 fn group_name(rest: &[u8]) -> Option<(&str, &[u8])> {
     let (braced, rest) = match rest.strip_prefix(b"{") {
@@ -156,7 +161,7 @@ fn group_name(rest: &[u8]) -> Option<(&str, &[u8])> {
         None => (false, rest),
     };
     let text = rest.utf8_chunks().next()?.valid();
-    let name = text.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|name| !name.is_empty())?;
+    let name = NAME.find(text)?.as_str();
     let after = &rest[name.len()..];
     Some((name, if braced { after.strip_prefix(b"}")? } else { after }))
 }
@@ -224,6 +229,7 @@ mod tests {
         assert_eq!(expanded("$proto ${v} $v_x ${v}x $"), "SSH 2.0  2.0x $");
         assert_eq!(expanded("$0|$1|${2}|$3|$4|$1x|${1}x"), "SSH-2.0|SSH|2.0||||SSHx");
         assert_eq!(expanded("$$1 $ {1} ${1 ${} $-"), "$1 $ {1} ${1 ${} $-");
+        assert_eq!(expanded("$1² $1\u{301} $1é $1٣ ${1²}"), "SSH² SSH\u{301}   ${1²}");
         assert_eq!(expanded("${01} ${00} $99999999999999999999 ${v-} äö"), "   ${v-} äö");
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod alertmanager;
 pub(crate) mod bind;
+pub(crate) mod blackbox;
 pub(crate) mod nginx;
 pub(crate) mod openssl;
 pub(crate) mod postfix;
