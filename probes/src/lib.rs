@@ -50,7 +50,7 @@ pub use pattern::{Groups, Pattern};
 pub use probe::{BoxProbe, Kind, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Phase, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
-pub use secret::{Secret, SecretPath};
+pub use secret::{Secret, SecretPath, names_secrets};
 pub use target::{HostPort, Invalid, Target, hide_password, host_name, port_number};
 pub use terms::{Limits, PhaseLimits, Terms};
 

@@ -61,6 +61,27 @@ const MARK: &str = "<secret>";
 /// What the HTTP library shows for a header's value that is marked as a secret.
 const HEADER_MARK: &str = "Sensitive";
 
+/// Whether a step of a dialogue has to do with secrets, by the words that are awaited or sent: what is sent from there on
+/// must not be seen.
+pub fn names_secrets(awaited: &[u8], sent: &[u8]) -> bool {
+    const PROMPTS: [&[u8]; 6] = [b"assword", b"assphrase", b"ogin:", b"sername", b"token", b"secret"];
+    const COMMANDS: [&[u8]; 11] = [
+        b"auth",
+        b"pass",
+        b"pwd",
+        b"login",
+        b"token",
+        b"secret",
+        b"credential",
+        b"key",
+        b"bearer",
+        b"cookie",
+        b"session",
+    ];
+    let holds = |line: &[u8], word: &&[u8]| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    PROMPTS.iter().any(|word| holds(awaited, word)) || COMMANDS.iter().any(|word| holds(sent, word))
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(MARK)

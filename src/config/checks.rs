@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Invalid, Module, Target};
+use tuermer_probes::{Invalid, Module, Target, hide_password};
 
 use super::fault::Fault;
 use super::fields::{Fields, text_of};
@@ -186,7 +186,8 @@ fn targets_of<'n, 't>(nodes: &'n [Node<'t>], faults: &mut Vec<Fault>) -> Vec<(&'
             Some(text) if text.len() > TARGET_BYTES_MAX => {
                 format!("a target is at most {TARGET_BYTES_MAX} bytes long")
             }
-            Some(text) if !seen.insert(text) => format!("target {text:?} stands twice in this check"),
+            // What is shown of it tells it from others.
+            Some(text) if !seen.insert(hide_password(text)) => format!("target {text:?} stands twice in this check"),
             Some(text) => {
                 targets.push((node, text));
                 continue;

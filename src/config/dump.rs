@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use tuermer_probes::hide_password;
+use tuermer_probes::{hide_password, names_secrets};
 
 use super::node::{Entry, Form, Node, Scalar, Value};
 use super::scalar;
@@ -43,10 +43,6 @@ const HARMLESS_HEADERS: [&str; 24] = [
     "user-agent",
     "x-requested-with",
 ];
-/// What a dialogue has in it where it comes to secrets.
-const SECRET_WORDS: [&str; 11] =
-    ["auth", "pass", "pwd", "login", "token", "secret", "credential", "key", "bearer", "cookie", "session"];
-
 /// The entries of a map, or a text that stands for another value.
 pub(super) fn document(node: &Node<'_>, indent: usize) -> String {
     let mut writer = Writer { out: String::new(), indent };
@@ -212,15 +208,16 @@ fn renamed<'n, 't>(entry: &'n Entry<'t>, all: &'n [Entry<'t>]) -> Option<(&'n st
     }
 }
 
-/// Whether a step of a dialogue (`expect`, `send`) has to do with secrets, or is no text that could be judged.
+/// Whether a step of a dialogue (`expect`, `send`) has to do with secrets, or sends what cannot be judged.
 fn speaks_of_secrets(step: &[Entry<'_>]) -> bool {
-    step.iter().filter(|entry| matches!(entry.key.as_ref(), "expect" | "expect_bytes" | "send")).any(|entry| {
-        let Value::Scalar(scalar) = &entry.value.value else { return true };
-        let lower = scalar.text.to_ascii_lowercase();
-        let is_bytes = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
-        let is_unreadable = entry.key == "send" && (scalar.form == Form::Binary || scalar.text.contains(is_bytes));
-        is_unreadable || SECRET_WORDS.iter().any(|word| lower.contains(word))
-    })
+    let scalar = |key: &str| match &step.iter().find(|entry| entry.key == key)?.value.value {
+        Value::Scalar(scalar) => Some(scalar),
+        _ => None,
+    };
+    let text = |key| scalar(key).map_or("", |scalar| &*scalar.text);
+    let is_bytes = |c: char| c.is_control() && !matches!(c, '\r' | '\n' | '\t');
+    let is_unreadable = scalar("send").is_some_and(|sent| sent.form == Form::Binary) || text("send").contains(is_bytes);
+    is_unreadable || names_secrets(text("expect").as_bytes(), text("send").as_bytes())
 }
 
 /// Whether this only says where a secret is found.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::info;
 use tuermer_probes::net::Net;
-use tuermer_probes::{Failure, Outcome, Reason, Recorder, Report, Verdict};
+use tuermer_probes::{Failure, Outcome, Reason, Recorder, Report, Verdict, hide_password};
 
 use super::gate::Gate;
 use crate::agent_metrics::{AgentMetrics, Skip};
@@ -80,7 +80,7 @@ impl Run {
             return;
         }
         let check = self.entry.check();
-        let (name, target) = (&*check.name, check.target.text());
+        let (name, target) = (&*check.name, &*hide_password(check.target.text()));
         match report.failure() {
             None => info!(check = name, target, "up"),
             Some(failure) => {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tuermer_probes::Verdict;
+use tuermer_probes::{Verdict, hide_password};
 
 use super::state::{State, View};
 use crate::exposition::{RESERVED_LABELS, Taken, write_label};
@@ -77,7 +77,8 @@ impl Entry {
 fn render_labels(check: &Check) -> Vec<u8> {
     let operator = check.labels.iter().map(|(name, value)| (&**name, &**value));
     let mut labels: Vec<_> = operator.filter(|(name, _)| !RESERVED_LABELS.contains(name)).collect();
-    labels.extend([("check", &*check.name), ("module", &*check.module.name), ("target", check.target.text())]);
+    let target = hide_password(check.target.text());
+    labels.extend([("check", &*check.name), ("module", &*check.module.name), ("target", &*target)]);
     labels.sort_unstable();
     labels.dedup_by_key(|(name, _)| *name);
     let mut out = Vec::new();

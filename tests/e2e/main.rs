@@ -17,5 +17,6 @@ mod patterns;
 mod process;
 mod reload;
 mod revocation;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;

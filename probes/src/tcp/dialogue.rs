@@ -71,7 +71,9 @@ impl Dialogue {
             recorder.enter(EXCHANGE);
         }
         let mut spoken = Spoken::default();
-        for Entry { expected, send, starttls } in &self.0 {
+        let mut hides_sent = false;
+        for Entry { expected, send, starttls, names_secrets } in &self.0 {
+            hides_sent |= names_secrets;
             let mut answer = match expected {
                 Expected::Nothing => send.fill(net, None, &mut spoken.veil)?,
                 Expected::Bytes(bytes) => {
@@ -90,7 +92,11 @@ impl Dialogue {
                 }
             };
             if !answer.is_empty() {
-                recorder.sent(spoken.veil.shown(&answer));
+                if hides_sent {
+                    recorder.sent("<secret>");
+                } else {
+                    recorder.sent(spoken.veil.shown(&answer));
+                }
                 answer.push(b'\n');
                 wire.send(&answer).await?;
             }

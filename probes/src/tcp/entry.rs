@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::pattern::Pattern;
+use crate::secret::names_secrets;
 use crate::tcp::template::Template;
 
 /// What is expected and what is answered.
@@ -18,6 +19,8 @@ pub(crate) struct Entry {
     pub(super) expected: Expected,
     pub(super) send: Template,
     pub(super) starttls: bool,
+    /// Whether it has to do with secrets.
+    pub(super) names_secrets: bool,
 }
 
 /// What must come before an entry goes on.
@@ -76,6 +79,8 @@ impl TryFrom<Written> for Entry {
         let send = written.send.unwrap_or_default().0;
         let bytes = written.expect_bytes.unwrap_or_default().0;
         let starttls = written.starttls;
+        let expected_text = written.expect.as_ref().map_or(bytes.as_slice(), |pattern| pattern.source().as_bytes());
+        let names_secrets = names_secrets(expected_text, &send);
         match written.expect {
             Some(_) if !bytes.is_empty() => Err("at most one of expect and expect_bytes may be set".to_owned()),
             Some(pattern) => {
@@ -86,11 +91,11 @@ impl TryFrom<Written> for Entry {
                 };
                 let labels = written.labels.map(|labels| labels.into_iter().map(label).collect());
                 let labels = labels.transpose().map_err(|error: String| error)?;
-                Ok(Self { expected: Expected::Line { pattern, labels }, send, starttls })
+                Ok(Self { expected: Expected::Line { pattern, labels }, send, starttls, names_secrets })
             }
             None => {
                 let expected = if bytes.is_empty() { Expected::Nothing } else { Expected::Bytes(bytes.into()) };
-                Ok(Self { expected, send: Template::literal(&send)?, starttls })
+                Ok(Self { expected, send: Template::literal(&send)?, starttls, names_secrets })
             }
         }
     }

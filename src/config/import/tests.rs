@@ -21,7 +21,7 @@ fn translated(config: &str, files: &[(&str, &str)]) -> (String, String) {
     let modules = crate::config::load(&folder.path().join("blackbox.yml")).unwrap();
     let imported = import(&folder.path().join("prometheus.yml"), Some(&modules)).unwrap_or_else(|e| panic!("{e}"));
     let path = format!("{}/", folder.path().display());
-    let checks = imported.text.split_once("checks:").unwrap().1.replace(&path, "");
+    let checks = format!("checks:{}", imported.text.split_once("checks:").unwrap().1).replace(&path, "");
     (checks, imported.notes.concat().replace(&path, ""))
 }
 
@@ -52,7 +52,7 @@ scrape_configs:
 ",
         &[],
         &expect![[r#"
-
+            checks:
               blackbox:
                 module: http_2xx
                 interval: 15s
@@ -100,7 +100,7 @@ fn modules_from_labels_files_and_constants_are_followed() {
             ("t.json", "[\n\t{\"targets\": [\"two.example\"], \"labels\": {\"module\": \"http_2xx\"}}]"),
         ],
         &expect![[r#"
-
+            checks:
               "many ssh":
                 module: ssh
                 interval: 120s
@@ -167,7 +167,7 @@ scrape_configs:
 ",
         &[],
         &expect![[r#"
-
+            checks:
               c:
                 module: ssh
                 interval: 60s
@@ -261,7 +261,7 @@ fn hostile_files_end_soon() {
             "scrape_configs: [{{ job_name: j, metrics_path: /probe, static_configs: [{{ targets: [x], labels: {{ a: b }} }}], relabel_configs: {rules} }}]"
         );
         let (checks, notes) = translated(&config, &[]);
-        assert_eq!(checks, " {}\n");
+        assert_eq!(checks, "checks: {}\n");
         assert!(notes.contains("more than 256 labels") || notes.contains("longer than 8192 bytes"), "{notes}");
     }
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use askama::Template;
 use hyper::Response;
-use tuermer_probes::{Report, Verdict};
+use tuermer_probes::{Report, Verdict, hide_password};
 
 use crate::agent::Agent;
 use crate::store::{Entry, View};
@@ -95,7 +95,7 @@ impl Row {
         Self {
             id: format!("{:016x}", check.identity),
             name: check.name.to_string(),
-            target: check.target.text().to_owned(),
+            target: hide_password(check.target.text()).into_owned(),
             word: chart::word(verdict),
             class: chart::class(verdict),
             why: view.last_failure.as_deref().filter(|_| failed).map_or_else(String::new, why),
