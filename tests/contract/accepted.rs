@@ -88,7 +88,12 @@ const API: &[Accepted] = &[
         Reason::Fix,
         "a scrape timeout equal to the offset leaves the module's timeout; blackbox_exporter gives the probe no time",
     ),
-    accepted(&["A23"], &["status"], Reason::Older, "`/logs` without a usable number is 400; in 0.23 404 or 500"),
+    accepted(
+        &["A23"],
+        &["status"],
+        Reason::Older,
+        "`/logs` finds reports by target, too, and answers 400 without a usable number; 0.23 knows numbers only, else 404 or 500",
+    ),
     accepted(
         &["A28"],
         &["status"],
@@ -129,6 +134,12 @@ const TCP: &[Accepted] = &[
         &["probe_failed_due_to_regex"],
         Reason::Older,
         "`tcp`: `probe_failed_due_to_regex` is there only once the connection is; in 0.23 always",
+    ),
+    accepted(
+        &["T21"],
+        &["status"],
+        Reason::Fix,
+        "`tcp`: a second encrypted channel within the first replaces its metrics; blackbox_exporter drops the connection",
     ),
 ];
 
@@ -183,6 +194,11 @@ impl Accepted {
         self.cases.iter().any(|id| *id == "*" || *id == difference.id)
             && self.subjects.iter().any(|wanted| *wanted == subject || *wanted == metric)
     }
+}
+
+/// Whether there is an entry for a difference.
+pub(crate) fn is_covered(difference: &Difference) -> bool {
+    entries().any(|entry| entry.covers(difference))
 }
 
 /// Whether a difference is meant; notes that its entry is needed.

@@ -31,7 +31,7 @@ mod serve;
 mod support;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -88,10 +88,11 @@ fn main() -> ExitCode {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         println!("acceptance: {} of {} cases passed", count(&tally.passed), ids::all().len());
         println!(
-            "differential: {} cases compared, {} differences accepted, {} unexplained",
+            "differential: {} cases compared, {} differences accepted, {} unexplained; {} cases cannot be asked of 0.23",
             count(&tally.compared),
             accepted::used(),
-            count(&tally.unexplained)
+            count(&tally.unexplained),
+            all.iter().filter(|case| !differential::is_comparable(case)).count()
         );
     }
     if is_whole && is_good && has_blackbox && program::has_names() {
@@ -142,14 +143,22 @@ fn differential_of(case: &Case, runtime: &Arc<Runtime>, world: &Arc<World>, tall
     })
 }
 
-/// Cases that 0.23 cannot be asked, and why.
-fn all_left_out(cases: &[Case]) -> Vec<(&'static str, BTreeSet<&'static str>)> {
-    let left_out = cases.iter().filter(|case| !differential::is_comparable(case));
-    left_out.map(|case| (case.id, case.rows().iter().filter_map(|row| row.not_in_0_23).collect())).collect()
+/// What 0.23 cannot be asked, and the cases that have rows of it.
+fn all_left_out(cases: &[Case]) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut left_out: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for case in cases {
+        for why in case.rows().iter().filter_map(|row| row.not_in_0_23) {
+            let ids = left_out.entry(why.trim_start_matches(differential::OF_THE_MODULE)).or_default();
+            if !ids.contains(&case.id) {
+                ids.push(case.id);
+            }
+        }
+    }
+    left_out
 }
 
 /// `UPDATE_README=1` renews it.
-fn the_readme_has_the_table(left_out: &[(&'static str, BTreeSet<&'static str>)]) -> Result<(), Failed> {
+fn the_readme_has_the_table(left_out: &BTreeMap<&'static str, Vec<&'static str>>) -> Result<(), Failed> {
     const BEGIN: &str = "<!-- differences -->\n";
     const END: &str = "<!-- end of differences -->";
     let file = support::project_file("README.md");
@@ -157,9 +166,9 @@ fn the_readme_has_the_table(left_out: &[(&'static str, BTreeSet<&'static str>)])
     let (before, rest) = readme.split_once(BEGIN).ok_or("the README lacks the place of the table")?;
     let (present, after) = rest.split_once(END).ok_or("the README lacks the end of the table")?;
     let mut table = accepted::table();
-    if !left_out.is_empty() {
-        let ids: Vec<&str> = left_out.iter().map(|(id, _)| *id).collect();
-        table += &format!("\nNot compared, because 0.23 cannot be asked: {}.\n", ids.join(", "));
+    table += "\n| cannot be asked of 0.23 | cases |\n|---|---|\n";
+    for (why, ids) in left_out {
+        table += &format!("| {why} | {} |\n", ids.join(", "));
     }
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}"))?;

@@ -17,6 +17,9 @@ use crate::support::program;
 /// How long a run to the end may take.
 const RUN_SECONDS_MAX: &str = "10";
 
+/// How long an answer may take: some questions hang blackbox_exporter.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// Exit code of `timeout` for a program that went on.
 const WENT_ON: i32 = 124;
 
@@ -169,6 +172,7 @@ impl Program {
         let address = listening(&mut daemon);
         let daemon = Mutex::new(daemon.until_listening(address));
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        let client = client.timeout(ANSWER_TIME_MAX);
         let client = client.pool_max_idle_per_host(0).build().expect("a client");
         Agent { program: self, address, daemon, folder: path, client }
     }

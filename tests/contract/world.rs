@@ -132,8 +132,7 @@ impl World {
         let mut modules = Vec::new();
         for ready in self.rows.values().flatten() {
             let is_asked = matches!(ready.row.deed, Deed::Ask(_)) && !ready.row.is_alone;
-            let is_here = program == Program::Tuermer || ready.row.not_in_0_23.is_none();
-            if is_asked && is_here && Group::of(ready) == group && self.refusal(ready, program).await.is_none() {
+            if is_asked && Group::of(ready) == group && self.refusal(ready, program).await.is_none() {
                 modules.extend(ready.modules.iter().cloned());
             }
         }
