@@ -91,7 +91,7 @@ impl AgentMetrics {
             "The agent's build, under the name that dashboards for blackbox_exporter ask for.",
             &[
                 ("branch", ""),
-                ("goarch", std::env::consts::ARCH),
+                ("goarch", architecture()),
                 ("goos", std::env::consts::OS),
                 ("goversion", ""),
                 ("revision", option_env!("TUERMER_REVISION").unwrap_or("unknown")),
@@ -216,6 +216,18 @@ impl AgentMetrics {
         if path.ends_with("/metrics") {
             self.scrapes.with_label_values(&[&code]).inc();
         }
+    }
+}
+
+/// The processor's architecture in Go's words, which dashboards know.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "loongarch64" => "loong64",
+        "powerpc64" => "ppc64le",
+        other => other,
     }
 }
 

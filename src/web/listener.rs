@@ -137,8 +137,10 @@ fn bind(address: &str) -> io::Result<Socket> {
             }
         }
         None => {
-            let mut addresses = std::net::ToSocketAddrs::to_socket_addrs(address)?;
-            bind_internet(addresses.next().ok_or_else(|| wrong("no such host"))?)
+            let addresses: Vec<SocketAddr> = std::net::ToSocketAddrs::to_socket_addrs(address)?.collect();
+            // A name stands for one address, of IPv4 if it has one, as in Go.
+            let best = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+            bind_internet(*best.ok_or_else(|| wrong("no such host"))?)
         }
     }
 }

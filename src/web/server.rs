@@ -190,3 +190,42 @@ impl Drop for Running {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// The beginning of a connection of HTTP/2: preface and empty settings (RFC 9113 sections 3.4 and 6.5).
+    const BEGINNING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_http_2_that_asks_nothing_is_ended() {
+        for beginning in [&b""[..], &BEGINNING[..10], BEGINNING] {
+            let (near, mut far) = tokio::io::duplex(64 * 1024);
+            far.write_all(beginning).await.unwrap();
+            let silent = async {
+                let mut heard = Vec::new();
+                far.read_to_end(&mut heard).await.unwrap();
+            };
+            let begin = Instant::now();
+            let http = Http::new();
+            let serving = http.two(near, |_| async { Response::default() });
+            tokio::join!(serving, silent);
+            assert!(begin.elapsed() <= HEAD_TIME_MAX * 2 + FINISH_TIME_MAX, "{:?}", begin.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_long_is_not_idle() {
+        let activity = Arc::new(Activity::new());
+        let running = activity.begin();
+        let long = HEAD_TIME_MAX * 5;
+        let begin = Instant::now();
+        let ((), ()) = tokio::join!(activity.until_idle(), async {
+            tokio::time::sleep(long).await;
+            drop(running);
+        });
+        assert!(begin.elapsed() >= long + HEAD_TIME_MAX, "{:?}", begin.elapsed());
+    }
+}

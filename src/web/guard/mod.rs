@@ -12,6 +12,7 @@ mod tls;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Response, StatusCode};
@@ -23,6 +24,10 @@ use crate::web::{Body, plain};
 use crate::world::CachedFiles;
 use passwords::{Judged, Passwords};
 use rate::Rate;
+
+/// How long a file that lost passwords or its need for certificates must rest until it is believed: it may be half
+/// written, and what is missing still to come. Chosen: longer than a program writes.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Guards the pages.
 #[derive(Debug)]
@@ -40,6 +45,8 @@ pub struct Guard {
 #[derive(Debug, Default)]
 struct Now {
     config: Option<(u64, Shared<WebConfig>)>,
+    /// The last one that was right.
+    guarded: Option<Arc<WebConfig>>,
     tls: Option<(tls::Stamp, Shared<ServerConfig>)>,
     /// What went wrong last: told once.
     complaint: Option<Arc<str>>,
@@ -120,6 +127,12 @@ impl Guard {
         }
         let text = std::str::from_utf8(&content.bytes).map_err(|_| "not UTF-8".to_owned());
         let parsed = text.and_then(|text| web::parse(text, &self.file).map_err(|error| error.to_string()));
+        if let Ok(config) = &parsed
+            && self.now().guarded.as_ref().is_some_and(|before| guards_less(before, config))
+            && self.is_fresh()
+        {
+            return Err(Arc::from("the file has just lost what guarded the pages; it may be half written"));
+        }
         let config = match parsed {
             Ok(config) => {
                 for warning in &config.warnings {
@@ -129,8 +142,18 @@ impl Guard {
             }
             Err(why) => Err(why.into()),
         };
-        self.now().config = Some((content.version, config.clone()));
+        let mut now = self.now();
+        now.config = Some((content.version, config.clone()));
+        if let Ok(config) = &config {
+            now.guarded = Some(Arc::clone(config));
+        }
         config
+    }
+
+    /// Whether the file was changed a moment ago, or in the future.
+    fn is_fresh(&self) -> bool {
+        let changed = std::fs::metadata(&self.file).and_then(|metadata| metadata.modified());
+        changed.map_or(true, |at| at.elapsed().map_or(true, |age| age < SETTLE))
     }
 
     fn read_tls(&self) -> Shared<ServerConfig> {
@@ -170,6 +193,12 @@ impl Guard {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether some could get in that could not before.
+fn guards_less(before: &WebConfig, now: &WebConfig) -> bool {
+    let needs_certificate = |config: &WebConfig| config.tls.as_ref().is_some_and(|tls| tls.client_auth.is_required());
+    (!before.users.is_empty() && now.users.is_empty()) || (needs_certificate(before) && !needs_certificate(now))
 }
 
 /// Sets the header fields that the configuration wants on every answer.

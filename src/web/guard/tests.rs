@@ -87,6 +87,19 @@ async fn a_file_that_is_wrong_lets_nobody_in_until_it_is_right_again() {
 }
 
 #[tokio::test]
+async fn a_file_that_loses_its_passwords_must_rest_first() {
+    let place = Place::new();
+    let guard = place.guard(USERS).unwrap();
+    // As a program leaves it that has emptied it and is about to write.
+    place.write("web.yml", "");
+    assert_eq!(status(&guard, &saying(ALICE)).await, 500);
+    assert_eq!(status(&guard, &HeaderMap::new()).await, 500);
+    let file = fs::File::options().write(true).open(place.folder.path().join("web.yml")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - SETTLE).unwrap();
+    assert_eq!(status(&guard, &HeaderMap::new()).await, 200);
+}
+
+#[tokio::test]
 async fn over_the_rate_requests_are_refused_before_their_password() {
     let place = Place::new();
     let guard = place.guard(&format!("{USERS}rate_limit: {{ interval: 1h, burst: 1 }}")).unwrap();
