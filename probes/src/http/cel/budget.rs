@@ -96,13 +96,14 @@ fn cost(value: &dyn Val, left: u64) -> u64 {
     sum
 }
 
-type Charge =
+/// A function in a context.
+pub(super) type Native =
     Box<dyn for<'c, 'v> Fn(&mut FunctionContext<'c, 'v>) -> Result<CowVal<'c, 'v>, ExecutionError> + Send + Sync>;
 
 /// Puts [`CHARGE`] into a context: it hands its argument through, and charges for it.
 pub(super) fn install(context: &mut Context<'_, '_>, budget: &Arc<Budget>) {
     let budget = Arc::clone(budget);
-    let charge: Charge = Box::new(move |call| {
+    let charge: Native = Box::new(move |call| {
         let value = call.args.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
         budget.charge(value.as_ref())?;
         Ok(value)

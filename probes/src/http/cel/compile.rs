@@ -1,11 +1,15 @@
 //! From the text of an expression to what can be evaluated: finds at load what cel-go finds when it compiles, and has
 //! loops and copies charged.
 
+use std::sync::Arc;
+
 use ::cel::IdedExpr;
 use ::cel::Program;
-use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, SourceInfo, operators};
+use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators};
 
+use super::matches::{MATCHES_NUMBER, MATCHES_TEXT};
 use crate::failure::shown;
+use crate::pattern::Pattern;
 
 /// The one variable.
 pub(super) const BODY: &str = "body";
@@ -19,10 +23,12 @@ pub(super) const EXPRESSION_DEPTH_MAX: usize = 64;
 /// Stack for reading it, which is done before its depth is known: the parser's own limit is on brackets only.
 const STACK_BYTES: usize = 64 << 20;
 
+/// The function that knows regular expressions.
+const MATCHES: &str = "matches";
 /// The functions of the standard library (cel-spec, "List of Standard Definitions").
-const FUNCTIONS: &[&str] = &["bool", "bytes", "double", "dyn", "int", "matches", "size", "string", "type", "uint"];
+const FUNCTIONS: &[&str] = &["bool", "bytes", "double", "dyn", "int", MATCHES, "size", "string", "type", "uint"];
 /// Its functions that follow a value and a dot.
-const METHODS: &[&str] = &["contains", "endsWith", "matches", "size", "startsWith"];
+const METHODS: &[&str] = &["contains", "endsWith", MATCHES, "size", "startsWith"];
 /// Its types, which are values.
 const TYPES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
 /// What it has for moments and durations, and this program has not.
@@ -43,7 +49,7 @@ const OF_TIME: &[&str] = &[
 
 /// Compiles an expression on a thread of its own, which has the stack for every text, and on which a fault of the
 /// parser ends.
-pub(super) fn compile(source: &str) -> Result<IdedExpr, String> {
+pub(super) fn compile(source: &str) -> Result<Compiled, String> {
     if source.trim().is_empty() {
         return Err("a CEL expression must not be empty".to_owned());
     }
@@ -57,7 +63,7 @@ pub(super) fn compile(source: &str) -> Result<IdedExpr, String> {
     })
 }
 
-fn read(source: &str) -> Result<IdedExpr, String> {
+fn read(source: &str) -> Result<Compiled, String> {
     let program = match Program::compile(source) {
         Ok(program) => program,
         Err(errors) => {
@@ -68,13 +74,13 @@ fn read(source: &str) -> Result<IdedExpr, String> {
             return Err(format!("CEL: line {}, column {}: {message}", line.max(1), column.max(0) + 1));
         }
     };
-    let mut walk = Walk { bound: Vec::new(), depth: 0 };
+    let mut walk = Walk { bound: Vec::new(), patterns: Vec::new(), depth: 0 };
     let mut expression = program.expression().clone();
     walk.visit(&mut expression).map_err(|Wrong { id, message }| match place(program.source_info(), id) {
         Some((line, column)) => format!("CEL: line {line}, column {column}: {message}"),
         None => format!("CEL: {message}"),
     })?;
-    Ok(expression)
+    Ok(Compiled { expression, patterns: walk.patterns.into() })
 }
 
 /// Line and column of a part of the expression, from one. Offsets count bytes.
@@ -83,6 +89,12 @@ fn place(info: &SourceInfo, id: u64) -> Option<(usize, usize)> {
     let before = info.source.get(..offset)?;
     let line = before.matches('\n').count() + 1;
     Some((line, before.rsplit('\n').next().map_or(0, |text| text.chars().count()) + 1))
+}
+
+/// An expression that can be evaluated, with what its functions need.
+pub(super) struct Compiled {
+    pub(super) expression: IdedExpr,
+    pub(super) patterns: Arc<[Pattern]>,
 }
 
 struct Wrong {
@@ -94,6 +106,8 @@ struct Wrong {
 struct Walk {
     /// Variables of the loops around.
     bound: Vec<String>,
+    /// Regular expressions that were found.
+    patterns: Vec<Pattern>,
     depth: usize,
 }
 
@@ -163,6 +177,25 @@ impl Walk {
                 charge(part);
             }
         }
+        if call.func_name == MATCHES { self.visit_matches(id, call) } else { Ok(()) }
+    }
+
+    /// Has our own regular expressions do it, compiled here where they are written out.
+    fn visit_matches(&mut self, id: u64, call: &mut CallExpr) -> Result<(), Wrong> {
+        call.args.splice(..0, call.target.take().map(|target| *target));
+        let pattern = call.args.last_mut().map(|pattern| &mut pattern.expr);
+        let Some(Expr::Literal(literal)) = pattern else {
+            call.func_name = MATCHES_TEXT.to_owned();
+            return Ok(());
+        };
+        let LiteralValue::String(text) = literal else {
+            return Err(Wrong { id, message: "'matches' needs a text as pattern".to_owned() });
+        };
+        let pattern = Pattern::new(text.inner()).map_err(|message| Wrong { id, message })?;
+        let number = i64::try_from(self.patterns.len()).unwrap_or(i64::MAX);
+        *literal = LiteralValue::Int(number.into());
+        call.func_name = MATCHES_NUMBER.to_owned();
+        self.patterns.push(pattern);
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 mod budget;
 mod compile;
 mod json;
+mod matches;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use self::budget::{Budget, Cancel};
+use self::compile::Compiled;
 use crate::failure::{Failure, Reason};
 use crate::recorder::Recorder;
 
@@ -32,7 +34,7 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// An expression, compiled.
 pub(crate) struct Expression {
     source: Box<str>,
-    compiled: ::cel::IdedExpr,
+    compiled: Compiled,
     env: Arc<Env>,
 }
 
@@ -58,7 +60,8 @@ impl Expression {
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(body);
         budget::install(&mut context, budget);
-        let found = Value::resolve_val(&self.compiled, &context);
+        matches::install(&mut context, &self.compiled.patterns);
+        let found = Value::resolve_val(&self.compiled.expression, &context);
         // What the expression made of an exhausted budget is of no interest.
         budget.check()?;
         match found {

@@ -65,6 +65,21 @@ fn the_standard_library_is_there() {
 }
 
 #[test]
+fn patterns_are_those_of_re2() {
+    let body = r#"{"digits": "\u0663", "dots": "a.b", "lines": "x\ny", "p": "^a.b$"}"#;
+    for (expression, due) in [
+        (r"body.digits.matches('\\d')", false),
+        (r"matches(body.dots, '^\\Qa.b\\E$')", true),
+        (r"body.lines.matches('(?m)^y$') && !body.lines.matches('^y$')", true),
+        ("body.dots.matches(body.p)", true),
+        ("[body.dots, body.lines].exists(x, x.matches(body.p))", true),
+        ("[body.dots, body.lines].all(x, x.matches('[ax]'))", true),
+    ] {
+        assert_eq!(says(expression, body), Ok(due), "{expression}");
+    }
+}
+
+#[test]
 fn what_is_no_json_or_no_bool_says_nothing() {
     for (expression, body) in [
         ("body.foo.bar == 'baz'", "{}"),
@@ -77,7 +92,9 @@ fn what_is_no_json_or_no_bool_says_nothing() {
         ("1", "{}"),
         ("body[3]", "[1]"),
         ("1 / 0 == 1", "{}"),
-        ("body.matches('(')", r#""x""#),
+        ("body.matches(body + '(')", r#""x""#),
+        ("body.matches('x')", "1"),
+        ("body.matches(body)", "1"),
     ] {
         assert!(says(expression, body).is_err(), "{expression} of {body}");
     }
@@ -114,6 +131,8 @@ fn mistakes_are_found_at_load_with_their_place() {
             "CEL: line 1, column 10: 'timestamp': timestamps and durations are not built in",
         ),
         ("body.l.all(x, x > y)", "CEL: line 1, column 19: undeclared reference to 'y'"),
+        ("body.a.matches('(')", "CEL: line 1, column 15: invalid regular expression \"(\": missing closing )"),
+        ("body.a.matches(3)", "CEL: line 1, column 15: 'matches' needs a text as pattern"),
         ("Foo{a: 1}", "CEL: line 1, column 4: undeclared reference to 'Foo'"),
     ] {
         assert_eq!(refused(expression), due, "{expression}");
@@ -215,7 +234,7 @@ fn what_costs_too_much_is_the_agents_affair() {
 async fn an_evaluation_ends_with_the_probe_that_waits_for_it() {
     let recorder = crate::recorder::Recorder::start(std::time::Duration::from_millis(300));
     // Every round takes long: the pattern is compiled anew.
-    let expression = Expression::new("body.all(x, string(x).matches('[0-9]{900}|.*'))").unwrap();
+    let expression = Expression::new("body.all(x, string(x).matches(string(x) + '[0-9]{900}|.*'))").unwrap();
     let cel = Cel::of(None, Some(expression)).unwrap();
     let failure = cel.judge(&recorder, numbers(50_000)).await.expect_err("too long");
     assert_eq!(
