@@ -24,7 +24,7 @@ async fn faults_of_row(world: &World, ready: &Ready) -> Vec<String> {
     match (&ready.row.deed, &outcome) {
         (Deed::Ask(asks), Outcome::Asked { answers, heard }) => {
             let mut faults = Vec::new();
-            if asks.is_empty() {
+            if asks.iter().all(|ask| ask.expects.is_empty()) && ready.row.heard.is_empty() {
                 faults.push("nothing is expected of it".to_owned());
             }
             for (ask, answer) in asks.iter().zip(answers) {
@@ -45,7 +45,11 @@ async fn faults_of_row(world: &World, ready: &Ready) -> Vec<String> {
         (Deed::Steps { sees, .. }, Outcome::Saw(seen)) => {
             let wanted: Vec<(String, String)> =
                 sees.iter().map(|(what, value)| (what.clone(), ready.filled(value))).collect();
-            if wanted == seen.0 { Vec::new() } else { vec![format!("saw {:?},\n      not {wanted:?}", seen.0)] }
+            if wanted == seen.0 && !wanted.is_empty() {
+                Vec::new()
+            } else {
+                vec![format!("saw {:?},\n      not {wanted:?}", seen.0)]
+            }
         }
         (_, outcome) => vec![format!("an unfitting outcome: {outcome:?}")],
     }

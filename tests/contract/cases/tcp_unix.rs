@@ -287,6 +287,7 @@ fn oddities() -> Vec<Case> {
     let label = |name: &str| format!("labels: [{{ name: {name}, value: '$1' }}]");
     vec![
         case("T21", "what_breaks_the_reference_has_a_defined_result")
+            .alone()
             .row("labels of two entries")
             .not_in_0_23(NO_LABELS)
             .module(dialogue(&format!(
@@ -296,25 +297,31 @@ fn oddities() -> Vec<Case> {
             )))
             .peer([say("a\nb\n"), hear_nothing_more()])
             .expect("success 1; expect_info{one=a,two=b} 1; !expect_info{one=a}")
-            .get("/-/healthy")
+            .get("/logs?id=0")
             .status(200)
             .row("a name twice")
             .not_in_0_23(NO_LABELS)
             .module(dialogue("{ expect: '^(.)(.)', labels: [{ name: one, value: $1 }, { name: one, value: $2 }] }"))
             .peer([say("ab\n"), hear_nothing_more()])
             .expect("success 1; expect_info{one=b} 1")
+            .get("/logs?id=0")
+            .status(200)
             .row("no text")
             .not_in_0_23(NO_LABELS)
             .module(dialogue(&format!("{{ expect: '^(.*)$', {} }}", label("one"))))
             .peer([say(b"a\xff\n".as_slice()), hear_nothing_more()])
             .expect("success 1; expect_info{one=a\u{fffd}} 1")
+            .get("/logs?id=0")
+            .status(200)
             .row("encrypted twice")
             .module(tcp("tls: true, query_response: [{ expect: go, starttls: true }], tls_config: { ca_file: '{ca}' }"))
             .peer({
                 let server = certified(&["127.0.0.1"]);
                 [starttls(Arc::clone(&server)), say("go\n"), starttls(server), hear_nothing_more()]
             })
-            .expect("success 1; tls_version_info; ssl_last_chain_info; ssl_earliest_cert_expiry > 0"),
+            .expect("success 1; tls_version_info; ssl_last_chain_info; ssl_earliest_cert_expiry > 0")
+            .get("/logs?id=0")
+            .status(200),
     ]
 }
 
@@ -361,12 +368,13 @@ fn sockets() -> Vec<Case> {
             .module(socket("tls: true, tls_config: { insecure_skip_verify: true }"))
             .expect("success 1; ssl_last_chain_expiry_timestamp_seconds -62135596800"),
         case("U4", "an_unreadable_authority_fails_the_probe")
+            .alone()
             .not_in_0_23(NO_UNIX)
             .serve(encrypted)
             .target("{socket}")
             .module(socket("tls: true, tls_config: { ca_file: /nonexistent/ca.pem }"))
             .expect("success 0; !tls_version_info")
-            .get("/-/healthy")
+            .get("/logs?id=0")
             .status(200),
     ]
 }
