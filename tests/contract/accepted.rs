@@ -124,6 +124,59 @@ const HTTP: &[Accepted] = &[
         Reason::Choice,
         "`compression: zstd` decompresses; blackbox_exporter takes the word and fails every answer",
     ),
+    accepted(
+        &["H28"],
+        &["probe_success", "probe_failed_due_to_regex", "probe_http_uncompressed_body_length"],
+        Reason::Choice,
+        "`http`: the body of a redirect that is not followed is read if a rule asks for it; blackbox_exporter fails such a rule",
+    ),
+    accepted(
+        &["H32"],
+        &["probe_success", "probe_http_status_code"],
+        Reason::Older,
+        "`http`: a redirect that drops the body drops its `Content-Type` too; 0.23 sends it on",
+    ),
+    accepted(
+        &["H35"],
+        &["probe_success", "probe_http_status_code"],
+        Reason::Older,
+        "`http`: an absolute redirect to the target's own name loses credentials, as in later versions; 0.23 sends them \
+         to every host",
+    ),
+    accepted(
+        &["H68"],
+        &[
+            "probe_success",
+            "probe_http_status_code",
+            "probe_http_version",
+            "probe_http_ssl",
+            "probe_http_duration_seconds",
+            "probe_ssl_earliest_cert_expiry",
+            "probe_ssl_last_chain_expiry_timestamp_seconds",
+            "probe_ssl_last_chain_info",
+            "probe_tls_version_info",
+        ],
+        Reason::Fix,
+        "`http`: the port in a `Host` header is none of the name that a certificate is verified for",
+    ),
+    accepted(
+        &["H72"],
+        &[
+            "probe_success",
+            "probe_http_status_code",
+            "probe_http_version",
+            "probe_http_ssl",
+            "probe_http_duration_seconds",
+            "probe_ip_protocol",
+            "probe_ip_addr_hash",
+            "probe_ssl_earliest_cert_expiry",
+            "probe_ssl_last_chain_expiry_timestamp_seconds",
+            "probe_ssl_last_chain_info",
+            "probe_tls_version_info",
+        ],
+        Reason::Older,
+        "`http`: a target's scheme may be written in any case; 0.23 takes `HTTP` for a host",
+    ),
 ];
 
 /// T1 to T24.
