@@ -150,4 +150,50 @@ mod tests {
         assert_eq!(Secret::parse("${x}"), Ok(Secret::inline("${x}")));
         assert!(Secret::parse("${env:TUERMER_NO_SUCH_VARIABLE}").is_err());
     }
+
+    #[test]
+    fn modules_say_whether_they_carry_secrets() {
+        use serde_json::{Value, json};
+        let carries = |kind: &str, settings: Value| {
+            crate::kind(kind).expect("a kind").module(settings).expect("settings").carries_secrets()
+        };
+        for (kind, settings) in [
+            ("http", json!({"basic_auth": {"username": "u", "password": "p"}})),
+            ("http", json!({"basic_auth": {"username": "u", "password_file": "/p"}})),
+            ("http", json!({"bearer_token": "t"})),
+            ("http", json!({"bearer_token_file": "/t"})),
+            ("http", json!({"authorization": {"credentials": "c"}})),
+            ("http", json!({"headers": {"Authorization": "Basic dTpw"}})),
+            ("http", json!({"headers": {"X-Api-Key": "k"}})),
+            ("http", json!({"http_headers": {"X-Thing": {"secrets": ["s"]}}})),
+            ("http", json!({"http_headers": {"X-Thing": {"files": ["/s"]}}})),
+            ("http", json!({"proxy_url": "http://u:p@proxy/"})),
+            ("http", json!({"proxy_url": "http://proxy/", "proxy_connect_header": {"X": ["s"]}})),
+            ("http", json!({"tls_config": {"cert_file": "/c", "key_file": "/k"}})),
+            ("http", json!({"oauth2": {"client_id": "i", "client_secret": "s", "token_url": "http://t/"}})),
+            ("tcp", json!({"tls_config": {"cert": "c", "key": "k"}})),
+            ("tcp", json!({"query_response": [{"send": "PASS ${file:/p}"}]})),
+            ("tls", json!({"tls_config": {"cert_file": "/c", "key_file": "/k"}})),
+            ("smtp", json!({"tls_config": {"cert_file": "/c", "key_file": "/k"}})),
+            ("dns", json!({"query_name": "x", "tls_config": {"cert_file": "/c", "key_file": "/k"}})),
+            ("grpc", json!({"metadata": {"token": ["t"]}})),
+            ("unix", json!({})),
+        ] {
+            assert!(carries(kind, settings.clone()), "{kind} {settings}");
+        }
+        for (kind, settings) in [
+            ("http", json!({})),
+            ("http", json!({"headers": {"Accept": "text/html", "Host": "h"}, "body": "b"})),
+            ("http", json!({"proxy_url": "http://proxy/"})),
+            ("http", json!({"tls_config": {"ca_file": "/ca"}, "fail_if_body_matches_regexp": ["Sens"]})),
+            ("tcp", json!({"query_response": [{"send": "QUIT"}]})),
+            ("dns", json!({"query_name": "x"})),
+            ("icmp", json!({})),
+            ("tls", json!({})),
+            ("smtp", json!({})),
+            ("grpc", json!({})),
+        ] {
+            assert!(!carries(kind, settings.clone()), "{kind} {settings}");
+        }
+    }
 }

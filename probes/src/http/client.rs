@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 
@@ -86,7 +86,7 @@ impl Default for HeadLimits {
 pub(super) struct Destination<'a> {
     pub(super) url: &'a Url,
     /// The address, unless that is the proxy's affair.
-    pub(super) address: Option<IpAddr>,
+    pub(super) address: Option<SocketAddr>,
     pub(super) tls: &'a Tls,
     /// What an encrypted peer is verified for.
     pub(super) name: &'a str,
@@ -119,10 +119,16 @@ pub(super) struct Answer {
 }
 
 impl Destination<'_> {
+    /// The peer at the URL's port: a redirect may lead to another one of the same host.
+    pub(super) fn at_port(&self, mut peer: SocketAddr) -> SocketAddr {
+        peer.set_port(self.url.port);
+        peer
+    }
+
     /// Whom a proxy is asked to open a tunnel to: the address where it is known, as blackbox_exporter does it.
     fn host(&self) -> Cow<'_, str> {
         match self.address {
-            Some(address) => address.to_string().into(),
+            Some(address) => address.ip().to_string().into(),
             None => Cow::Borrowed(&*self.url.host),
         }
     }
@@ -132,7 +138,9 @@ impl Destination<'_> {
         let Destination { url, address, phases, .. } = *self;
         let chosen = match self.proxies {
             Some(proxies) => {
-                let proxy = proxies.choose(net, url, address).inspect_err(|_| recorder.enter(phases.proxy))?;
+                let proxy = proxies
+                    .choose(net, url, address.map(|address| address.ip()))
+                    .inspect_err(|_| recorder.enter(phases.proxy))?;
                 proxy.map(|proxy| (proxies, proxy))
             }
             None => None,
@@ -140,7 +148,7 @@ impl Destination<'_> {
         if let Some((proxies, proxy)) = chosen {
             // What the proxy will connect to: for requests as they are by name, for tunnels by address where it is known.
             match address.filter(|_| url.tls || !proxy.reads()) {
-                Some(address) => net.permit_found(&url.host, address, url.port)?,
+                Some(address) => net.permit_found(&url.host, address.ip(), url.port)?,
                 None => net.permit_unresolved(&url.host, url.port)?,
             }
             let wire = proxies.connect(net, recorder, &proxy, self.family, phases).await?;
@@ -151,13 +159,13 @@ impl Destination<'_> {
             return Ok((proxies.tunnel(net, recorder, &proxy, wire, to, phases.proxy).await?, None));
         }
         let address = match address {
-            Some(address) => address,
+            Some(address) => self.at_port(address),
             None => {
                 recorder.enter(phases.resolve);
-                net.address(recorder, &url.host, self.family).await?
+                net.peer(recorder, &url.host, url.port, self.family).await?
             }
         };
-        let stream = net.tcp_in(phases.connect, recorder, SocketAddr::new(address, url.port), None).await?;
+        let stream = net.tcp_in(phases.connect, recorder, address, None).await?;
         Ok((Wire::Plain(stream), None))
     }
 }

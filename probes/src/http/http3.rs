@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
@@ -41,14 +40,13 @@ pub(super) struct Connection {
 impl Connection {
     /// Opens a connection.
     pub(super) async fn open(net: &Net, recorder: &mut Recorder, to: &Destination<'_>) -> Result<Self, Failure> {
-        let address = match to.address {
-            Some(address) => address,
+        let peer = match to.address {
+            Some(peer) => to.at_port(peer),
             None => {
                 recorder.enter(RESOLVE);
-                net.address(recorder, &to.url.host, to.family).await?
+                net.peer(recorder, &to.url.host, to.url.port, to.family).await?
             }
         };
-        let peer = SocketAddr::new(address, to.url.port);
         let (quic, session) = to.tls.quic(net, recorder, peer, to.name).await?;
         Ok(Self { quic, session, head_limits: to.head_limits })
     }

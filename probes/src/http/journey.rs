@@ -1,7 +1,7 @@
 //! From the first request to the answer that counts: follows redirects, and keeps credentials where they belong.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -32,7 +32,7 @@ pub(super) struct Journey<'a> {
     /// Where it goes now.
     pub(super) url: Cow<'a, Url>,
     /// Its address, unless that is the proxy's affair.
-    pub(super) address: Option<IpAddr>,
+    pub(super) address: Option<SocketAddr>,
     /// The name to ask for.
     pub(super) host: Cow<'a, HeaderValue>,
     /// The name to verify.

@@ -171,7 +171,7 @@ impl Probe for Http {
         }
         let address = match self.settings.skips_resolving {
             true => None,
-            false => Some(net.choose(recorder, &self.url.host, self.settings.family).await?),
+            false => Some(net.choose_peer(recorder, &self.url.host, self.url.port, self.settings.family).await?),
         };
         let mut journey = match self.prepare(net, recorder, address) {
             Ok(journey) => journey,
@@ -202,7 +202,7 @@ impl Http {
         &'a self,
         net: &Net,
         recorder: &mut Recorder,
-        address: Option<std::net::IpAddr>,
+        address: Option<std::net::SocketAddr>,
     ) -> Result<Journey<'a>, Failure> {
         let settings = &*self.settings;
         settings.check(net)?;

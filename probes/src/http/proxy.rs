@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::HeaderValue;
 
@@ -117,8 +117,8 @@ impl Proxies {
     ) -> Result<Wire, Failure> {
         recorder.enter(phases.proxy);
         let family = Family { fallback: true, ..family };
-        let address = net.address(recorder, &proxy.url.host, family).await?;
-        let stream = net.tcp_in(phases.connect, recorder, SocketAddr::new(address, proxy.url.port), None).await?;
+        let peer = net.peer(recorder, &proxy.url.host, proxy.url.port, family).await?;
+        let stream = net.tcp_in(phases.connect, recorder, peer, None).await?;
         let wire = Wire::Plain(stream);
         if !proxy.url.tls {
             return Ok(wire);

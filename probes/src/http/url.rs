@@ -139,7 +139,14 @@ fn ascii_host(host: &str) -> Result<Box<str>, String> {
     let invalid = || format!("invalid host {:?}", shown(host.as_bytes(), 100));
     if host.is_ascii() {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:%".contains(&byte);
-        return if host.bytes().all(fits) { Ok(host.into()) } else { Err(invalid()) };
+        if !host.bytes().all(fits) {
+            return Err(invalid());
+        }
+        // A zone is written with the percent sign escaped (RFC 6874 section 2), but often is not.
+        return Ok(match host.split_once("%25") {
+            Some((address, zone)) if address.contains(':') => format!("{address}%{zone}").into(),
+            _ => host.into(),
+        });
     }
     match url::Host::parse(host) {
         Ok(url::Host::Domain(name)) => Ok(name.into()),
@@ -247,7 +254,7 @@ mod tests {
             ("https://h:443/", true, "h", 443, "h:443", "/"),
             ("http://h:/", false, "h", 80, "h", "/"),
             ("http://[::1]:81/", false, "::1", 81, "[::1]:81", "/"),
-            ("http://[fe80::1%25eth0]/", false, "fe80::1%25eth0", 80, "[fe80::1]", "/"),
+            ("http://[fe80::1%25eth0]/", false, "fe80::1%eth0", 80, "[fe80::1]", "/"),
             ("http:///x", false, "", 80, "", "/x"),
             ("ftp://h/x", false, "ftp", 80, "ftp", "//h/x"),
             ("http://h/ü b|%2F?q=ü b\"", false, "h", 80, "h", "/%C3%BC%20b%7C%2F?q=ü%20b%22"),

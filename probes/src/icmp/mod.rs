@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -91,10 +92,13 @@ impl Probe for Icmp {
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let settings = &*self.settings;
         let family = Family { preferred: settings.preferred_ip_protocol, fallback: settings.ip_protocol_fallback };
-        let peer = net.choose(recorder, &self.host, family).await?.to_canonical();
+        let peer = net.choose_peer(recorder, &self.host, 0, family).await?;
+        let scope = if let SocketAddr::V6(peer) = peer { peer.scope_id() } else { 0 };
+        let peer = peer.ip().to_canonical();
         recorder.enter(SETUP);
         let route = EchoRoute {
             peer,
+            scope,
             source: settings.source_ip_address.get()?,
             hop_limit: Some(settings.ttl).filter(|hops| *hops > 0),
             dont_fragment: settings.dont_fragment,

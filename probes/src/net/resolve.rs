@@ -77,10 +77,7 @@ impl Net {
             Some(legs) if let Some(peer) = legs.present(host) => peer,
             _ => {
                 let before = recorder.now();
-                let chosen = match zoned(host) {
-                    Some((address, zone)) => self.in_zone(host, address, zone, family),
-                    None => self.pick(host, port, family).await.map(|address| SocketAddr::new(address, 0)),
-                };
+                let chosen = self.one(host, port, family).await;
                 recorder.read(&DNS_LOOKUP_TIME, (recorder.now() - before).as_secs_f64());
                 chosen?
             }
@@ -157,16 +154,30 @@ impl Net {
         std::str::from_utf8(&number.bytes).ok()?.trim().parse().ok()
     }
 
-    /// The address of another peer than the run's first: chosen alike, but the readings stay the first's, and the phase
-    /// is the caller's.
-    pub async fn address(&self, recorder: &mut Recorder, host: &str, family: Family) -> Result<IpAddr, Failure> {
-        let address = match self.legs().and_then(|legs| legs.present(host)) {
-            Some(peer) => peer.ip(),
-            None => self.pick(host, 0, family).await?,
+    /// Another peer than the run's first: its address is chosen alike, but the readings stay the first's, and the phase is
+    /// the caller's.
+    pub async fn peer(
+        &self,
+        recorder: &mut Recorder,
+        host: &str,
+        port: u16,
+        family: Family,
+    ) -> Result<SocketAddr, Failure> {
+        let mut peer = match self.legs().and_then(|legs| legs.present(host)) {
+            Some(peer) => peer,
+            None => self.one(host, port, family).await?,
         };
-        recorder.note(format_args!("{host} is {address}"));
-        self.permit_found(host, address, 0)?;
-        Ok(address)
+        peer.set_port(port);
+        recorder.note(format_args!("{host} is {}", peer.ip()));
+        self.permit_found(host, peer.ip(), port)?;
+        Ok(peer)
+    }
+
+    async fn one(&self, host: &str, port: u16, family: Family) -> Result<SocketAddr, ResolverError> {
+        match zoned(host) {
+            Some((address, zone)) => self.in_zone(host, address, zone, family),
+            None => self.pick(host, port, family).await.map(|address| SocketAddr::new(address, 0)),
+        }
     }
 
     /// All addresses of a host, in phase [`RESOLVE`]: the preferred family's, then, where it may be fallen back on, the
@@ -424,5 +435,31 @@ mod tests {
         let strict = Family { preferred: IpProtocol::Ip4, fallback: false };
         let message = "dns_nodata: fe80::1%lo has no IPv4 address".to_owned();
         assert_eq!(choose_peer("fe80::1%lo", strict).await, Err(message));
+    }
+
+    #[tokio::test]
+    async fn every_kind_asks_an_address_in_a_zone() {
+        use crate::testkit::{Authority, Peer, ask, close, gist, hear, say, starttls};
+        let ip6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let web = Peer::play_on(ip6, vec![hear("\r\n\r\n"), say(answer), close()]).await;
+        let authority = Authority::new();
+        let server = authority.leaf(&["::1"]).server();
+        let encrypted = Peer::play_on(ip6, vec![starttls(server), close()]).await;
+        let (web, encrypted) = (web.address().port(), encrypted.address().port());
+        let trusting = serde_json::json!({"tls_config": {"ca": authority.pem()}});
+        let empty = serde_json::json!({});
+        for (kind, settings, target) in [
+            ("http", &empty, format!("http://[::1%25lo]:{web}/")),
+            ("http", &empty, format!("http://[::1%lo]:{web}/")),
+            ("tcp", &empty, format!("[::1%1]:{web}")),
+            ("tls", &trusting, format!("[::1%lo]:{encrypted}")),
+            ("icmp", &empty, "::1%lo".to_owned()),
+        ] {
+            let report = ask(kind, settings.clone(), &target, Duration::from_secs(20)).await;
+            assert_eq!(gist(&report), "up", "{kind} {target}: {:?}", report.failure());
+        }
+        let report = ask("http", empty, "http://[::1%25nosuchif]/", Duration::from_secs(20)).await;
+        assert_eq!(gist(&report), "target_invalid in resolve");
     }
 }

@@ -67,10 +67,9 @@ impl Probe for Tls {
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let Settings { family, source_ip_address, tls, .. } = &*self.settings;
-        let address = net.choose(recorder, &self.host, *family).await?;
+        let address = net.choose_peer(recorder, &self.host, self.port, *family).await?;
         let source = source_ip_address.get().inspect_err(|_| recorder.enter(net::CONNECT))?;
-        let server =
-            Server { settings: &self.settings, address: (address, self.port).into(), source, name: &self.name };
+        let server = Server { settings: &self.settings, address, source, name: &self.name };
         let stream = net.tcp(recorder, server.address, source).await?;
         let (seen, shaken) = tls.examine(net, recorder, stream, &self.name).await;
         facts::read_seen(&seen, recorder);

@@ -13,7 +13,7 @@ mod tests;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -40,6 +40,8 @@ const HOP_LIMIT: u8 = 64;
 pub struct EchoRoute {
     /// Whom it goes to.
     pub peer: IpAddr,
+    /// The number of the interface in whose zone that is, for link-local addresses of IPv6; else zero.
+    pub scope: u32,
     /// The local address it comes from.
     pub source: Source,
     /// How many hops it may take; `None`: as many as the system's default says.
@@ -111,7 +113,10 @@ impl Net {
     /// nothing travels.
     pub fn echo(&self, route: &EchoRoute) -> Result<Echo, Failure> {
         let EchoRoute { peer, source, .. } = *route;
-        let address = SocketAddr::new(peer, 0);
+        let address = match peer {
+            IpAddr::V4(_) => SocketAddr::new(peer, 0),
+            IpAddr::V6(peer) => SocketAddrV6::new(peer, 0, 0, route.scope).into(),
+        };
         self.permit_without_port(peer)?;
         let source = self.source(source, address)?;
         let payload_bytes_max = packet::payload_bytes_max(peer);

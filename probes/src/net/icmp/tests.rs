@@ -9,7 +9,14 @@ use super::*;
 use crate::testkit::{in_days, net};
 
 fn route(peer: Ipv4Addr) -> EchoRoute {
-    EchoRoute { peer: peer.into(), source: Some(peer.into()), hop_limit: None, dont_fragment: false, payload_bytes: 28 }
+    EchoRoute {
+        peer: peer.into(),
+        scope: 0,
+        source: Some(peer.into()),
+        hop_limit: None,
+        dont_fragment: false,
+        payload_bytes: 28,
+    }
 }
 
 /// Waits, but not for ever.

@@ -1,6 +1,7 @@
 //! Writes the chain down, then decides whether it is trusted.
 
 use std::cell::Cell;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +59,12 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(text: &str) -> Self {
-        Self { text: text.into(), server_name: ServerName::try_from(text.to_owned()).ok() }
+        // A zone means something on this machine only: no certificate has it.
+        let bare = match text.split_once('%') {
+            Some((address, _)) if address.parse::<Ipv6Addr>().is_ok() => address,
+            _ => text,
+        };
+        Self { text: text.into(), server_name: ServerName::try_from(bare.to_owned()).ok() }
     }
 }
 
