@@ -5,6 +5,7 @@ mod alerts;
 mod bombs;
 mod command_line;
 mod daemon;
+mod dashboards;
 mod demo;
 mod guard;
 mod mail;

@@ -30,6 +30,17 @@ impl Prometheus {
         Some(Self { _daemon: daemon, address })
     }
 
+    /// The values of a label of these series, as dashboards fill their variables.
+    pub(crate) async fn label_values(&self, series: &str, label: &str) -> Vec<String> {
+        let url = format!("http://{}/api/v1/label/{label}/values", self.address);
+        let url = reqwest::Url::parse_with_params(&url, [("match[]", series)]).expect("a URL");
+        let Ok(response) = reqwest::get(url).await else { return Vec::new() };
+        let Ok(answer) = response.text().await else { return Vec::new() };
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let values = answer["data"].as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+
     /// The result of an instant query.
     pub(crate) async fn query(&self, expression: &str) -> Vec<Value> {
         let url = format!("http://{}/api/v1/query", self.address);
