@@ -43,6 +43,7 @@ pub mod testkit;
 mod tls;
 mod unix;
 mod watch;
+mod websocket;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
 pub use measure::{Label, Measure, Reading, Shape, Unit};
@@ -66,6 +67,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<tcp::Tcp>(),
     Kind::of::<tls::Tls>(),
     Kind::of::<unix::Unix>(),
+    Kind::of::<websocket::Websocket>(),
 ];
 
 /// The kind of this name.

@@ -21,9 +21,6 @@ use super::reader::Reader;
 use super::source::Place;
 use crate::plan::{Access, NamedModule};
 
-/// Probers of blackbox_exporter that this build lacks: such modules load, so that their file does, but cannot be asked.
-const MISSING: [&str; 1] = ["websocket"];
-
 /// Modules by name, with the hash of what each says.
 pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;
 
@@ -59,7 +56,7 @@ pub(super) fn read(
         let mut named = NamedModule { name: Arc::clone(&name), module: None, timeout: None, access: Access::default() };
         let faults_before = faults.len();
         if !entry.value.is_null() {
-            let Read { module, timeout, access: own } = read_module(entry, faults, warnings);
+            let Read { module, timeout, access: own } = read_module(entry, faults);
             let access = access::of(module.as_ref(), own, access);
             named = NamedModule { module, timeout, access, ..named };
         }
@@ -107,7 +104,7 @@ struct Read {
     access: Option<Access>,
 }
 
-fn read_module(entry: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Read {
+fn read_module(entry: &Entry<'_>, faults: &mut Vec<Fault>) -> Read {
     let what = format!("module `{}`", entry.key);
     let fields = match Fields::of(&entry.value, entry.key_place, &what) {
         Ok(fields) => fields,
@@ -116,7 +113,7 @@ fn read_module(entry: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<St
             return Read::default();
         }
     };
-    let names = KINDS.iter().map(|kind| kind.name).chain(MISSING);
+    let names = KINDS.iter().map(|kind| kind.name);
     fields.refuse_others(
         ["prober", "timeout", access::KEY, "network", "limits"].into_iter().chain(names.clone()),
         faults,
@@ -129,9 +126,7 @@ fn read_module(entry: &Entry<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<St
     let kind = match prober {
         Ok((place, prober)) => {
             let kind = tuermer_probes::kind(prober);
-            if kind.is_none() && MISSING.contains(&prober) {
-                warnings.push(format!("{what}: this version has no prober `{prober}`; the module cannot be asked"));
-            } else if kind.is_none() {
+            if kind.is_none() {
                 faults.push(Fault::unknown(place, "prober", prober, names));
             }
             kind

@@ -195,15 +195,15 @@ fn a_module_is_shown_without_its_secrets() {
     let path = folder.path().join("tuermer.yml");
     std::fs::write(
         &path,
-        "modules:\n  a: {prober: websocket}\n  b: {prober: websocket, websocket: {password: hunter2}}\n",
+        "modules:\n  a: {prober: websocket}\n  b: {prober: grpc, grpc: {metadata: {k: [hunter2]}}}\n",
     )
     .unwrap();
     let loaded = load(&path).unwrap();
-    assert_eq!(&**loaded.module_text("b").unwrap(), "prober: websocket\nwebsocket:\n  password: <secret>\n");
+    assert_eq!(&**loaded.module_text("b").unwrap(), "prober: grpc\ngrpc:\n  metadata:\n    k:\n    - <secret>\n");
     assert_eq!(loaded.module_text("c"), None);
     assert_eq!(
         loaded.shown(),
-        "modules:\n    a:\n        prober: websocket\n    b:\n        prober: websocket\n        websocket:\n            password: <secret>\n"
+        "modules:\n    a:\n        prober: websocket\n    b:\n        prober: grpc\n        grpc:\n            metadata:\n                k:\n                - <secret>\n"
     );
 }
 
@@ -272,14 +272,6 @@ fn twenty_thousand_targets_are_loaded() {
     identities.sort_unstable();
     identities.dedup();
     assert_eq!(identities.len(), 20_000);
-}
-
-#[test]
-fn a_prober_of_blackbox_exporter_that_is_missing_is_a_warning() {
-    let Understood { plan, warnings, .. } =
-        understand("modules: {g: {prober: websocket, websocket: {tls: true}}}", "x").unwrap();
-    assert!(plan.modules["g"].module.is_none());
-    assert_eq!(warnings, ["module `g`: this version has no prober `websocket`; the module cannot be asked"]);
 }
 
 #[test]

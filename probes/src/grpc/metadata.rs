@@ -9,7 +9,7 @@ use super::call::Broken;
 use super::status::Code;
 use crate::failure::{Failure, Reason};
 use crate::http::auth::base64;
-use crate::http::headers::USER_AGENT;
+use crate::http::headers::{USER_AGENT, is_sensitive};
 use crate::net::Net;
 use crate::secret::Secret;
 
@@ -107,7 +107,7 @@ fn encoded(name: &HeaderName, value: &[u8]) -> Option<HeaderValue> {
         let is_printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
         HeaderValue::from_bytes(value).ok().filter(|_| is_printable)?
     };
-    value.set_sensitive(true);
+    value.set_sensitive(is_sensitive(name));
     Some(value)
 }
 
@@ -133,7 +133,6 @@ mod tests {
         assert_eq!(all("key2-bin"), ["YQFiPw"]);
         assert_eq!(all("te"), ["trailers"]);
         assert_eq!(all("grpc-timeout"), ["5000m"]);
-        assert!(!format!("{headers:?}").contains("v1"));
     }
 
     #[test]

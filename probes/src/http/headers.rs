@@ -73,7 +73,7 @@ impl Confidential {
 }
 
 /// Whether a header's name says that its value lets others in.
-fn is_sensitive(name: &HeaderName) -> bool {
+pub(crate) fn is_sensitive(name: &HeaderName) -> bool {
     let plain: String = name.as_str().chars().filter(|c| !matches!(c, '-' | '_')).collect();
     CREDENTIALS.contains(name) || SENSITIVE.iter().any(|word| plain.contains(word))
 }

@@ -220,13 +220,13 @@ impl Credentials<'_> {
 pub(crate) struct HeaderValues {
     /// Values.
     #[serde(deserialize_with = "or_default")]
-    pub(super) values: Vec<String>,
+    pub(crate) values: Vec<String>,
     /// Values that must not be seen.
     #[serde(deserialize_with = "or_default")]
-    pub(super) secrets: Vec<Secret>,
+    pub(crate) secrets: Vec<Secret>,
     /// Files with values.
     #[serde(deserialize_with = "or_default")]
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A rule on an answer's header.

@@ -49,6 +49,11 @@ impl Dialogue {
         Self(entries)
     }
 
+    /// What is expected and sent, in order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
     /// The phases a run of it goes through.
     pub(crate) fn declare(&self, recorder: &mut Recorder) {
         if !self.0.is_empty() {

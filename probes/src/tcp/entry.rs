@@ -16,8 +16,8 @@ use crate::tcp::template::Template;
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct Entry {
-    pub(super) expected: Expected,
-    pub(super) send: Template,
+    pub(crate) expected: Expected,
+    pub(crate) send: Template,
     pub(super) starttls: bool,
     /// Whether it has to do with secrets.
     pub(super) names_secrets: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Entry {
 
 /// What must come before an entry goes on.
 #[derive(Debug)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     Nothing,
     /// A line that matches; `labels` are shown of it.
     Line {
@@ -38,7 +38,7 @@ pub(super) enum Expected {
 
 /// A label whose value is made of a match.
 #[derive(Debug)]
-pub(super) struct LabelOfMatch {
+pub(crate) struct LabelOfMatch {
     pub(super) name: Box<str>,
     pub(super) value: Template,
 }

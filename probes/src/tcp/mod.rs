@@ -3,8 +3,8 @@
 //! Behaves as blackbox_exporter's prober of the same name. Knows no protocol: what is said is the operator's.
 
 pub(crate) mod dialogue;
-mod entry;
-mod template;
+pub(crate) mod entry;
+pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;

@@ -185,3 +185,14 @@ fn unknown_settings_are_errors() {
     assert!(module(json!({"tls_config": {"min_version": "TLS9"}})).is_err());
     assert!(module(json!({"metadata": {"a": null}, "service": null, "tls_config": null})).is_ok());
 }
+
+#[test]
+fn only_what_lets_others_in_is_a_secret() {
+    let carries = |metadata: serde_json::Value| {
+        let module = crate::kind("grpc").expect("the kind").module(json!({"metadata": metadata}));
+        module.expect("settings").carries_secrets()
+    };
+    assert!(!carries(json!({"tenant": ["a"], "trace-bin": ["b"]})));
+    assert!(carries(json!({"authorization": ["a"]})));
+    assert!(carries(json!({"tenant": ["${file:/x}"]})));
+}
