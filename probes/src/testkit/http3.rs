@@ -66,9 +66,17 @@ impl fmt::Debug for Http3Peer {
 impl Http3Peer {
     /// Starts a peer that shows this configuration's certificate; it should name the application protocol `h3`.
     pub fn play(config: ServerConfig, script: impl Fn(&Http3Request) -> Vec<Http3Act> + Send + Sync + 'static) -> Self {
+        Self::play_on(SocketAddr::from(([127, 0, 0, 1], 0)), config, script)
+    }
+
+    /// Starts a peer on another loopback address.
+    pub fn play_on(
+        local: SocketAddr,
+        config: ServerConfig,
+        script: impl Fn(&Http3Request) -> Vec<Http3Act> + Send + Sync + 'static,
+    ) -> Self {
         let config = QuicServerConfig::try_from(config).expect("TLS 1.3");
         let config = quinn::ServerConfig::with_crypto(Arc::new(config));
-        let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = quinn::Endpoint::server(config, local).expect("a loopback port");
         let address = endpoint.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));

@@ -13,9 +13,9 @@ use crate::failure::{Failure, Reason};
 
 /// Most steps: rounds of loops, and parts of sums and lists. Chosen: every pair of a thousand things.
 const STEPS_MAX: u64 = 1_000_000;
-/// Most bytes that an expression may build: what it puts together from texts, lists and maps. Chosen: half of what the
-/// agent may take in all.
-const BUILT_BYTES_MAX: u64 = 32 << 20;
+/// Most bytes that an expression may build: what it puts together from texts, lists and maps. Chosen: with the
+/// body it stays below what the agent may take in all.
+const BUILT_BYTES_MAX: u64 = 16 << 20;
 /// What a value within another costs beside its text. Chosen: about what the library allocates for it.
 const VALUE_BYTES: u64 = 48;
 /// What a number costs that is not kept: less than its step.

@@ -211,7 +211,7 @@ fn check(expression: &str, body: &[u8]) -> Option<(Reason, String)> {
 #[test]
 fn what_costs_too_much_is_the_agents_affair() {
     let steps = "CEL: a rule takes more than 1000000 steps on this body";
-    let bytes = "CEL: a rule builds more than 33554432 bytes from this body";
+    let bytes = "CEL: a rule builds more than 16777216 bytes from this body";
     let long = serde_json::to_vec(&vec!["x".repeat(20_000); 100]).unwrap();
     let wide = numbers(20_000);
     for (expression, body, due) in [

@@ -155,6 +155,15 @@ async fn redirects_are_followed_where_http_3_leads() {
 }
 
 #[tokio::test]
+async fn ipv6_targets_are_asked_too() {
+    let authority = Authority::new();
+    let config = authority.leaf(&["::1"]).server_config(&["h3"]);
+    let peer = Http3Peer::play_on("[::1]:0".parse().unwrap(), config, |_| Act::page("hello"));
+    let report = probe(trusting(&authority.pem()), &format!("https://{}/", peer.address())).await;
+    assert_eq!((gist(&report), read(&report, "ip_protocol")), ("up".to_owned(), Some(6.0)));
+}
+
+#[tokio::test]
 async fn only_http_3_is_a_right_version() {
     let (peer, mut settings) = peer(|_| Act::page("hello"));
     settings["valid_http_versions"] = json!(["HTTP/3.0"]);
