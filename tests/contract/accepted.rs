@@ -67,10 +67,11 @@ const PROCESS: &[Accepted] = &[
         "`dns`: a module without a section, which names no question, is refused; there every probe of it fails",
     ),
     accepted(
-        &["P25"],
+        &["P25", "D4", "D5", "D24"],
         &["exit"],
         Reason::Choice,
-        "`dns`: patterns, codes and transports that no probe could succeed with are refused; there every probe fails",
+        "`dns`: patterns, codes (also none at all) and transports that no probe could succeed with are refused; there every \
+         probe fails",
     ),
 ];
 
@@ -197,21 +198,12 @@ const TCP: &[Accepted] = &[
 ];
 
 /// D1 to D28.
-const DNS: &[Accepted] = &[
-    accepted(
-        &["D4", "D5", "D24"],
-        &["exit"],
-        Reason::Fix,
-        "`dns`: an unknown response code, an empty `valid_rcodes` and `dns_over_tls` over UDP are errors at load; \
-         blackbox_exporter loads them and fails every probe",
-    ),
-    accepted(
-        &["D26"],
-        &["probe_dns_duration_seconds{phase=\"connect\"}"],
-        Reason::Choice,
-        "`dns`: a source address that is none is found in the phase `connect`, which then lasts some microseconds",
-    ),
-];
+const DNS: &[Accepted] = &[accepted(
+    &["D26"],
+    &["probe_dns_duration_seconds{phase=\"connect\"}"],
+    Reason::Choice,
+    "`dns`: a source address that is none is found in the phase `connect`, which then lasts some microseconds",
+)];
 
 /// C1 to C7.
 const ICMP: &[Accepted] = &[

@@ -7,13 +7,7 @@ const CONTRACT: [(&str, usize); 10] =
     [("P", 35), ("A", 33), ("I", 10), ("H", 86), ("T", 24), ("U", 4), ("D", 28), ("C", 7), ("G", 12), ("W", 11)];
 
 /// Cases that are not written yet, one word each. Take yours out when you add it.
-const TO_BE_WRITTEN: &[&str] = &[
-    "H26 H27 H28 H29 H30 H31 H32 H33 H34 H35 H36 H37 H38 H39 H40",
-    "H41 H42 H43 H44 H45 H46 H47 H48 H49 H50 H51 H52 H53",
-    "H63 H64 H65 H66 H67 H68 H69 H70 H71 H72 H73 H74 H75 H76 H77 H78 H79",
-    "G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 G12",
-    "W1 W2 W3 W4 W5 W6 W7 W8 W9 W10 W11",
-];
+const TO_BE_WRITTEN: &[&str] = &["G1 G2 G3 G4 G5 G6 G7 G8 G9 G10 G11 G12", "W1 W2 W3 W4 W5 W6 W7 W8 W9 W10 W11"];
 
 /// All ids.
 pub(crate) fn all() -> Vec<String> {

@@ -26,6 +26,21 @@ pub(crate) enum Outcome {
     Saw(Seen),
 }
 
+impl Outcome {
+    /// Whether tuermer was not allowed to ask, as an ordinary user's may not send ICMP: where servers are optional, the
+    /// row is left out.
+    pub(crate) fn lacks_rights(&self, name: &str) -> bool {
+        let Self::Asked { answers, .. } = self else { return false };
+        let lacks = |answer: &Answer| answer.status == 503 && answer.text().contains("agent_permission");
+        let is_required = std::env::var_os("DAEMONS").is_some_and(|value| value == "required");
+        let is_left_out = !is_required && answers.iter().any(lacks);
+        if is_left_out {
+            eprintln!("skipped: {name}: tuermer has not the rights that this takes");
+        }
+        is_left_out
+    }
+}
+
 /// A row with its servers, ready to be run.
 pub(crate) struct Ready {
     pub(crate) name: String,

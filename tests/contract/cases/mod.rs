@@ -1,7 +1,6 @@
 //! The cases, in the order of section 7 of the contract.
 
 mod addresses;
-mod api;
 mod config;
 mod dns;
 mod grpc;
@@ -26,7 +25,6 @@ pub(crate) fn all() -> Vec<Case> {
     [
         process::cases(),
         config::cases(),
-        api::cases(),
         on_demand::cases(),
         web::cases(),
         addresses::cases(),
