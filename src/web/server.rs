@@ -20,7 +20,7 @@ use crate::web::Body;
 use crate::web::guard::Guard;
 use crate::web::listener::Listener;
 use crate::web::patience::Patient;
-use crate::web::secure::{HANDSHAKES_MAX, secured};
+use crate::web::secure::{Handshakes, secured};
 
 /// Most connections at once. Chosen: a thousand Prometheus, and room beside idle ones until their time is over.
 const CONNECTIONS_MAX: usize = 8192;
@@ -50,7 +50,7 @@ where
         Err(error) => return tracing::error!(%error, "cannot serve"),
     };
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let handshakes = Arc::new(Handshakes::default());
     let guard = guard.filter(|guard| guard.over_tls());
     let http = Http::new();
     loop {
