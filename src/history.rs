@@ -35,7 +35,9 @@ impl Asked {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.report.bytes() + self.target.text().len() + self.target.hostname().map_or(0, str::len)
+        // The text of a module is shared, until the configuration changes.
+        let texts = self.module_text.len() + self.target.text().len() + self.target.hostname().map_or(0, str::len);
+        size_of::<Self>() + self.report.bytes() + texts
     }
 }
 

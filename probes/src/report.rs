@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::failure::Failure;
 use crate::measure::{Measure, Reading};
-use crate::recorder::Phase;
+use crate::recorder::{NOTES_MAX, Phase};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,11 +156,11 @@ impl Report {
     /// Leaves out notes and, if that is not enough, readings, until it takes up no more than so many bytes: for reports
     /// that are kept for long.
     pub fn shorten(&mut self, bytes_max: usize) {
-        let all = self.bytes();
-        if all <= bytes_max {
+        if self.bytes() <= bytes_max {
             return;
         }
-        self.notes.shorten(self.notes.text.len().saturating_sub(all - bytes_max));
+        let others = self.bytes() - self.notes.text.capacity() - self.notes.entries.capacity() * size_of::<Note>();
+        self.notes.shorten(bytes_max.saturating_sub(others + NOTES_MAX * size_of::<Note>()));
         let mut excess = self.bytes().saturating_sub(bytes_max);
         while excess > 0 && !self.readings.is_empty() {
             let keep = self.readings.len() / 2;
@@ -178,5 +178,34 @@ impl Report {
     /// The first reading of the measure with this name: for tests and pages that know no kind.
     pub fn reading_named(&self, name: &str) -> Option<f64> {
         self.readings.iter().find(|reading| reading.measure.name == name).map(|reading| reading.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::measure::Unit;
+    use crate::recorder::Recorder;
+
+    static SIZE: Measure = Measure::level("probe_size", Unit::None, "A size.").labels(&["name"]);
+
+    #[test]
+    fn a_report_is_shortened_to_what_it_may_take_up() {
+        for (notes, readings) in [(0, 0), (200, 0), (0, 200), (200, 200)] {
+            let mut recorder = Recorder::start(Duration::from_secs(1));
+            for number in 0..notes {
+                recorder.note(format_args!("{number} {}", "x".repeat(900)));
+            }
+            for number in 0..readings {
+                recorder.read_with(&SIZE, &[&format!("{number} {}", "y".repeat(900))], 1.0);
+            }
+            let mut report = recorder.finish(Outcome::Pass);
+            report.shorten(16 * 1024);
+            assert!(report.bytes() <= 16 * 1024, "{notes} {readings}: {}", report.bytes());
+            assert_eq!(report.notes.iter().count() > 0, notes > 0 && readings == 0, "{notes} {readings}");
+            assert_eq!(report.readings.is_empty(), readings == 0, "{notes} {readings}");
+        }
     }
 }

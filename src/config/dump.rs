@@ -238,9 +238,23 @@ pub(super) fn text(text: &str, form: Form) -> String {
     match form {
         Form::Plain if is_word => text.to_owned(),
         Form::Text | Form::Binary if is_word && !is_ambiguous => text.to_owned(),
-        // JSON's strings are YAML's (YAML 1.2 section 1.3).
-        _ => serde_json::Value::from(text).to_string(),
+        _ => quoted(text),
     }
+}
+
+/// JSON's strings are YAML's (YAML 1.2 section 1.3), but for characters that YAML wants escaped (section 5.1).
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    for c in serde_json::Value::from(text).to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -257,6 +271,7 @@ mod tests {
     #[test]
     fn what_is_written_says_the_same() {
         let written = "a: 5\nb: '5'\nc: [x, {y: z, w: }, []]\nd: {}\ne: ~\nf: \"a: b\\n\"\ng: !!binary aGk=\n\
+                       i: \"\\x7f\\x85\\u2028\\uFEFF\\\\x\"\n\
                        h: {ip_protocol_fallback: false, recursion_desired: false, follow_redirects: false}\n";
         let hash = |text: &str| super::super::hash::of_node(&yaml::read(text).expect("valid").expect("a document"));
         let expected = hash(&written.replace("e: ~", "e: ").replace('~', ""));

@@ -106,3 +106,19 @@ fn what_cannot_be_translated_is_told_and_the_rest_loads() {
     assert!(printed.contains("prometheus.yml:4:5"), "{printed}");
     assert!(printed.contains("made.yml: good: 1 module, 1 check with 1 target"), "{printed}");
 }
+
+#[tokio::test]
+async fn modules_with_credentials_need_the_line_that_the_guide_shows() {
+    let modules = "modules: { web: { prober: http, timeout: 300ms, http: { bearer_token: hunter2 } } }\n";
+    let guide = guide();
+    let line =
+        guide.lines().map(str::trim).find(|line| line.starts_with("probe_targets: ")).expect("the line is there");
+    let tuermer = Tuermer::start(modules);
+    let (status, why) = tuermer.get("/probe?module=web&target=http://192.0.2.1:1/").await;
+    assert_eq!(status, 403, "{why}");
+    assert!(why.contains("probe_targets: [\"*.example.org:443\", \"192.0.2.0/24\"]"), "{why}");
+    let tuermer = Tuermer::start(&format!("{line}\n{modules}"));
+    let status = async |target: &str| tuermer.get(&format!("/probe?module=web&target={target}")).await.0;
+    assert_eq!(status("http://127.0.0.1:1/").await, 403);
+    assert_ne!(status("http://192.0.2.1:1/").await, 403);
+}

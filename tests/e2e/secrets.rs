@@ -60,7 +60,7 @@ async fn no_secret_is_shown_anywhere() {
     .await;
     let (web, talk) = (web.address(), talk.address());
     let config = format!(
-        "probe_metrics: all\n{MODULES}checks:
+        "probe_metrics: all\nprobe_targets: any\n{MODULES}checks:
   talk: {{ module: talk, targets: ['{talk}'], interval: 1s }}
   web: {{ module: web, targets: ['http://me:hunter2@{web}/'], interval: 1s }}
 "

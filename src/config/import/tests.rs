@@ -1,4 +1,5 @@
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -275,4 +276,22 @@ fn durations_of_prometheus_are_read() {
     let seconds = |text| jobs::span(text).map(|span| span.as_secs_f64());
     assert_eq!(["1h30m", "1d", "500ms", "0"].map(seconds), [5400.0, 86400.0, 0.5, 0.0].map(Some));
     assert_eq!(["", "5", "x", "5x", "99999999999999999999s"].map(seconds), [None; 5]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_made_of_any_label_loads(
+        job in "[ -~é\u{7f}\u{202e}]{1,20}", target in "[ -~é]{1,30}", value in "[ -~é\n\t]{0,20}",
+    ) {
+        let quoted = |text: &str| crate::config::dump::text(text, crate::config::node::Form::Text);
+        let (job, target, value) = (quoted(&job), quoted(&format!("http://h/{target}")), quoted(&value));
+        let config = format!(
+            "scrape_configs: [{{ job_name: {job}, metrics_path: /probe, params: {{ target: [{target}] }}, \
+             static_configs: [{{ targets: [x], labels: {{ team: {value}, check: {value} }} }}] }}]"
+        );
+        let (checks, _) = translated(&config, &[]);
+        prop_assert!(checks.contains("http://h/") || checks == "checks: {}\n", "{}", checks);
+    }
 }
