@@ -13,7 +13,7 @@ use super::scalar;
 use super::source::{MASK, Place, is_secret_key};
 
 /// Maps whose values are all secret, whatever their keys.
-const SECRET_MAPS: [&str; 3] = ["proxy_connect_header", "metadata", "endpoint_params"];
+const SECRET_MAPS: [&str; 4] = ["proxy_connect_header", "metadata", "endpoint_params", "cookies"];
 /// Maps of request headers by name.
 const HEADER_MAPS: [&str; 2] = ["headers", "http_headers"];
 /// Request headers whose values are shown. All others may be somebody's way to send a secret.
@@ -290,7 +290,7 @@ mod tests {
              \x20 bearer_token: hunter2\n  headers: {Authorization: hunter2, X-Mine: hunter2, Accept: x}\n\
              \x20 proxy_url: http://a:hunter2@b/\n  body: hunter2\n\
              \x20 http_headers: {X: {secrets: [hunter2], values: [hunter2], files: [/f]}, Range: {values: [y]}}\n\
-             \x20 proxy_connect_header: {X: [hunter2]}\n  oauth2: {endpoint_params: {a: hunter2}}\n\
+             \x20 proxy_connect_header: {X: [hunter2]}\n  oauth2: {endpoint_params: {a: hunter2}}\n  cookies: {a: hunter2}\n\
              \x20 tls_config: {key: hunter2, key_file: /k}\n  password_file: /p\ngrpc: {metadata: {a: [hunter2]}}\n",
         );
         assert!(!out.contains("hunter2"), "{out}");
@@ -298,7 +298,7 @@ mod tests {
         for kept in kept.into_iter().chain(["proxy_url: \"http://a:xxxxx@b/\""]) {
             assert!(out.contains(kept), "{kept}: {out}");
         }
-        assert_eq!(out.matches(MASK).count(), 12, "{out}");
+        assert_eq!(out.matches(MASK).count(), 13, "{out}");
     }
 
     #[test]

@@ -124,7 +124,8 @@ pub(super) struct Written {
     pub(super) check_revoked: bool,
     /// The proxy to ask through.
     pub(super) proxy_url: Option<Secret>,
-    /// Hosts that are asked without the proxy, joined by commas.
+    /// Hosts that are asked without the proxy, joined by commas: compared with the address where that is known, else with
+    /// the name. Every such list has this machine in it.
     pub(super) no_proxy: Text,
     /// Take the proxy from the environment.
     pub(super) proxy_from_environment: bool,
@@ -319,7 +320,7 @@ pub(crate) struct OAuth2 {
     pub(super) token_url: Text,
     /// Further parameters of the request for the token.
     #[serde(deserialize_with = "or_default")]
-    pub(super) endpoint_params: BTreeMap<String, String>,
+    pub(super) endpoint_params: BTreeMap<String, Secret>,
     /// How the token server is spoken to and trusted.
     #[serde(deserialize_with = "or_default")]
     pub(super) tls_config: TlsSettings,

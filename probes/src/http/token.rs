@@ -36,7 +36,7 @@ pub(super) struct TokenServer {
     client: String,
     grant: Grant,
     /// What every request says besides.
-    form: Vec<(String, String)>,
+    form: Vec<(String, Secret)>,
     family: Family,
     tls: Tls,
     proxies: Option<Proxies>,
@@ -96,13 +96,14 @@ impl TokenServer {
                 further: written.claims.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             };
             let key = or_file(&written.client_certificate_key, &written.client_certificate_key_file);
-            form.push(("grant_type".to_owned(), JWT_BEARER.to_owned()));
+            form.push(("grant_type".to_owned(), Secret::inline(JWT_BEARER)));
             Grant::Assertion(Box::new(claims), key)
         } else {
-            let grant_type = written.endpoint_params.get("grant_type").map_or("client_credentials", String::as_str);
-            form.push(("grant_type".to_owned(), grant_type.to_owned()));
+            let grant_type = written.endpoint_params.get("grant_type").cloned();
+            let grant_type = grant_type.unwrap_or_else(|| Secret::inline("client_credentials"));
+            form.push(("grant_type".to_owned(), grant_type));
             if !scope.is_empty() {
-                form.push(("scope".to_owned(), scope));
+                form.push(("scope".to_owned(), Secret::inline(scope)));
             }
             Grant::Secret(or_file(&written.client_secret, &written.client_secret_file))
         };
@@ -181,7 +182,7 @@ impl TokenServer {
             head_limits: HeadLimits::default(),
         };
         let connection = Connection::open(net, recorder, &destination).await.map_err(Without::Failed)?;
-        let request = self.request(&connection, authorization, more).map_err(Without::Failed)?;
+        let request = self.request(net, &connection, authorization, more).map_err(Without::Failed)?;
         recorder.sent(format_args!("POST {} for a token", self.url.path.path()));
         let answer = connection.ask(recorder, &OF_TOKEN, request).await.map_err(Without::Failed)?;
         let status = answer.head.status;
@@ -207,12 +208,16 @@ impl TokenServer {
 
     fn request(
         &self,
+        net: &Net,
         connection: &Connection,
         authorization: Option<HeaderValue>,
         more: &[(&str, &str)],
     ) -> Result<Request<Payload>, Failure> {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(&self.form).extend_pairs(more);
+        for (name, value) in &self.form {
+            form.append_pair(name, &net.secret(value)?);
+        }
+        form.extend_pairs(more);
         let mut request = Request::new(Payload::of(form.finish().into()));
         *request.method_mut() = Method::POST;
         let headers = request.headers_mut();

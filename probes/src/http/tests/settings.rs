@@ -121,6 +121,21 @@ fn secrets_never_show_themselves() {
         "headers": {"Cookie": "hunter2", "Proxy-Authorization": "hunter2"},
         "http_headers": {"X-A": {"secrets": ["hunter2"]}},
         "tls_config": {"cert": "x", "key": "hunter2"},
+        "cookies": {"a": "hunter2"},
+        "proxy_url": "socks5://u:hunter2@p:1",
+    }))
+    .expect("settings");
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let settings: Settings = serde_json::from_value(json!({
+        "oauth2": {
+            "client_id": "c",
+            "client_secret": "hunter2",
+            "token_url": "http://t/",
+            "endpoint_params": {"grant_type": "password", "password": "hunter2"},
+            "proxy_url": "https://u:hunter2@p:1",
+            "proxy_connect_header": {"X": ["hunter2"]},
+        },
     }))
     .expect("settings");
     let shown = format!("{settings:?}");
