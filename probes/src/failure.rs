@@ -173,6 +173,8 @@ reasons! {
     TlsCertUnexpected "tls_cert_unexpected" Unexpected;
     /// The dialogue did not run as expected.
     AnswerUnexpected "answer_unexpected" Unexpected;
+    /// The peer took what it must refuse.
+    AcceptedUnexpectedly "accepted_unexpectedly" Unexpected;
     /// The DNS response code is not one of the expected.
     RcodeUnexpected "rcode_unexpected" Unexpected;
     /// A rule on DNS records failed.

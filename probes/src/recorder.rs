@@ -22,8 +22,8 @@ pub const NOTES_MAX: usize = 256;
 pub const NOTE_BYTES_MAX: usize = 1024;
 /// Most readings of one run. Chosen: ten mail servers with sixty readings each.
 pub(crate) const READINGS_MAX: usize = 1024;
-/// Most laps of one run. Chosen: sixteen mail servers with twelve phases each.
-pub(crate) const LAPS_MAX: usize = 256;
+/// Most laps of one run. Chosen: sixteen mail servers with twenty laps each.
+pub(crate) const LAPS_MAX: usize = 320;
 
 /// What a probe is doing. Kinds name theirs in constants; `net` owns resolve, connect and tls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,8 +266,13 @@ impl Recorder {
         self.tell_watch();
     }
 
-    /// The leg failed here and the run goes on: ends the lap as cut short and writes its place into the failure.
+    /// The leg failed here and the run goes on: ends the lap as cut short and writes its place into the failure. A
+    /// failure that has a place keeps it, and the lap was not cut.
     pub fn leg_failed(&mut self, failure: Failure) -> Failure {
+        if failure.place().is_some() {
+            self.close(instant(), false);
+            return failure;
+        }
         let place = self.current.map(|(phase, _)| Place { step: self.step.clone(), phase });
         self.close(instant(), true);
         self.tell_watch();

@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::failure::{Failure, Reason, shown};
+use crate::net::Net;
+use crate::secret::Secret;
 
 /// Longest challenge in bytes, packed. Chosen: RFC 5802's are a tenth of it.
 pub(crate) const CHALLENGE_BYTES_MAX: usize = 8 * 1024;
@@ -72,9 +74,58 @@ impl Mechanism {
     }
 }
 
+/// Who logs in, and how, as the operator says.
+#[derive(Debug)]
+pub(crate) struct Account {
+    username: Box<str>,
+    password: Secret,
+    mechanism: Option<Mechanism>,
+    allow_cleartext: bool,
+}
+
+impl Account {
+    /// An account of settings of which all or none must be there.
+    pub(crate) fn of_settings(
+        username: Option<Box<str>>,
+        password: Option<Secret>,
+        mechanism: Option<Mechanism>,
+        allow_cleartext: bool,
+    ) -> Result<Option<Self>, &'static str> {
+        match (username, password) {
+            (Some(username), Some(password)) => Ok(Some(Self { username, password, mechanism, allow_cleartext })),
+            (None, None) if mechanism.is_none() => Ok(None),
+            (None, None) => Err("`mechanism` needs `username` and `password`"),
+            _ => Err("`username` and `password` go together"),
+        }
+    }
+
+    /// The mechanism to log in by; `None`: the server offers none that is known here.
+    pub(crate) fn choose(&self, offered: &[Mechanism], is_encrypted: bool) -> Result<Option<Mechanism>, Failure> {
+        choose(self.mechanism, offered, is_encrypted, self.allow_cleartext)
+    }
+
+    /// Name and password at this moment.
+    pub(crate) fn credentials(&self, net: &Net) -> Result<Credentials, Failure> {
+        Ok(Credentials { username: self.username.to_string(), password: net.secret(&self.password)? })
+    }
+
+    /// A login by this mechanism.
+    pub(crate) fn login(&self, net: &Net, mechanism: Mechanism) -> Result<Login, Failure> {
+        Login::new(mechanism, self.credentials(net)?)
+    }
+
+    /// A login with a password that is none.
+    pub(crate) fn wrong_login(&self, mechanism: Mechanism) -> Result<Login, Failure> {
+        let mut password = [0; NONCE_BYTES];
+        rand::fill(&mut password).map_err(|_| no_random_numbers())?;
+        let password = STANDARD.encode(password);
+        Login::new(mechanism, Credentials { username: self.username.to_string(), password })
+    }
+}
+
 /// The mechanism to log in by: the operator's, or the strongest of those the server offers. `None`: the server offers
 /// none that is known here. A secret is not shown to whoever listens unless the operator allows it.
-pub(crate) fn choose(
+fn choose(
     wanted: Option<Mechanism>,
     offered: &[Mechanism],
     is_encrypted: bool,
@@ -154,8 +205,7 @@ impl Login {
             Mechanism::Xoauth2 => State::Xoauth2,
             Mechanism::ScramSha256 => {
                 let mut nonce = [0; NONCE_BYTES];
-                rand::fill(&mut nonce)
-                    .map_err(|_| Failure::new(Reason::AgentMemory, "no random numbers for the login"))?;
+                rand::fill(&mut nonce).map_err(|_| no_random_numbers())?;
                 State::ScramFirst { nonce: STANDARD.encode(nonce) }
             }
         };
@@ -212,6 +262,10 @@ impl Login {
             _ => Ok(()),
         }
     }
+}
+
+fn no_random_numbers() -> Failure {
+    Failure::new(Reason::AgentMemory, "no random numbers for the login")
 }
 
 fn unusable(what: &str) -> Failure {

@@ -27,17 +27,17 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
         introduce(&mut imap, recorder).await?;
     }
     let mut outcome = Ok(());
-    if let Some(login) = &visit.settings.login {
+    if let Some(account) = &visit.settings.account {
         recorder.enter(LOGIN);
         if !known {
             let offered: Vec<Mechanism> = imap.mechanisms().collect();
-            match visit.mechanism(login, &offered, imap.is_encrypted())? {
-                Some(mechanism) => imap.authenticate(recorder, mechanism, visit.login(login, mechanism)?).await?,
+            match account.choose(&offered, imap.is_encrypted())? {
+                Some(mechanism) => imap.authenticate(recorder, mechanism, account.login(visit.net, mechanism)?).await?,
                 None if imap.can("LOGINDISABLED") => {
                     return Err(Failure::new(Reason::AuthMissing, "the server offers no way to log in"));
                 }
                 None => {
-                    let credentials = visit.credentials(login)?;
+                    let credentials = account.credentials(visit.net)?;
                     imap.login(recorder, &credentials.username, &credentials.password).await?;
                 }
             }

@@ -25,12 +25,11 @@ use tokio::time::timeout_at;
 
 use crate::failure::{Failure, Reason};
 use crate::mailbox::measures::{CAPABILITY, LOGIN_OK};
-use crate::mailbox::settings::{Encryption, LoginSettings, Protocol, Settings};
+use crate::mailbox::settings::{Encryption, Protocol, Settings};
 use crate::measure::Measure;
 use crate::net::{CONNECT, Channel, Net, RESOLVE, TLS};
 use crate::probe::Probe;
 use crate::recorder::{Phase, Recorder};
-use crate::sasl::{self, Credentials, Login, Mechanism};
 use crate::target::{HostPort, Invalid, Target, port_number};
 
 /// The server's first words are waited for.
@@ -96,7 +95,7 @@ impl Probe for Mailbox {
     }
 
     fn begin(settings: &Settings, recorder: &mut Recorder) {
-        if settings.login.is_some() {
+        if settings.account.is_some() {
             recorder.read(&LOGIN_OK, 0.0);
         }
     }
@@ -143,24 +142,6 @@ impl Visit<'_> {
             Encryption::Starttls => Ok(!is_encrypted),
             Encryption::Tls | Encryption::None => Ok(false),
         }
-    }
-
-    /// How to log in over this connection; `None`: by the protocol's own command.
-    fn mechanism(
-        &self,
-        login: &LoginSettings,
-        offered: &[Mechanism],
-        is_encrypted: bool,
-    ) -> Result<Option<Mechanism>, Failure> {
-        sasl::choose(login.mechanism, offered, is_encrypted, login.allow_cleartext)
-    }
-
-    fn credentials(&self, login: &LoginSettings) -> Result<Credentials, Failure> {
-        Ok(Credentials { username: login.username.to_string(), password: self.net.secret(&login.password)? })
-    }
-
-    fn login(&self, login: &LoginSettings, mechanism: Mechanism) -> Result<Login, Failure> {
-        Login::new(mechanism, self.credentials(login)?)
     }
 
     fn expect_messages(&self, messages: u64) -> Result<(), Failure> {

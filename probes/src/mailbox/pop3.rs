@@ -32,17 +32,17 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
         capabilities = pop3.capabilities(recorder).await?;
     }
     let mut outcome = Ok(());
-    if let Some(login) = &visit.settings.login {
+    if let Some(account) = &visit.settings.account {
         recorder.enter(LOGIN);
         let offered: Vec<Mechanism> = capabilities
             .iter()
             .filter_map(|line| line.strip_prefix("SASL "))
             .flat_map(|names| names.split(' ').filter_map(Mechanism::of_name))
             .collect();
-        match visit.mechanism(login, &offered, pop3.channel.is_encrypted())? {
-            Some(mechanism) => pop3.authenticate(recorder, mechanism, visit.login(login, mechanism)?).await?,
+        match account.choose(&offered, pop3.channel.is_encrypted())? {
+            Some(mechanism) => pop3.authenticate(recorder, mechanism, account.login(visit.net, mechanism)?).await?,
             None => {
-                let credentials = visit.credentials(login)?;
+                let credentials = account.credentials(visit.net)?;
                 pop3.user_and_pass(recorder, &credentials.username, &credentials.password).await?;
             }
         }

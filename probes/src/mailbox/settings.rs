@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::net::{Family, Tls, TlsSettings};
-use crate::sasl::Mechanism;
+use crate::sasl::{Account, Mechanism};
 use crate::secret::Secret;
 use crate::settings::{IpProtocol, SourceAddress, yes};
 
@@ -19,22 +19,13 @@ const FOLDER_BYTES_MAX: usize = 200;
 pub(crate) struct Settings {
     pub(super) protocol: Protocol,
     pub(super) encryption: Encryption,
-    pub(super) login: Option<LoginSettings>,
+    pub(super) account: Option<Account>,
     pub(super) folder: Box<str>,
     pub(super) fail_if_quota_above: Option<f64>,
     pub(super) fail_if_more_messages_than: Option<u64>,
     pub(super) tls: Tls,
     pub(super) family: Family,
     pub(super) source_ip_address: SourceAddress,
-}
-
-/// Who logs in, and how.
-#[derive(Debug)]
-pub(super) struct LoginSettings {
-    pub(super) username: Box<str>,
-    pub(super) password: Secret,
-    pub(super) mechanism: Option<Mechanism>,
-    pub(super) allow_cleartext: bool,
 }
 
 /// What the store speaks.
@@ -128,19 +119,9 @@ impl Written {
             Protocol::Managesieve => Encryption::Starttls,
             Protocol::Imap | Protocol::Pop3 => Encryption::Tls,
         };
-        let login = match (self.username, self.password) {
-            (Some(username), Some(password)) => Some(LoginSettings {
-                username,
-                password,
-                mechanism: self.mechanism,
-                allow_cleartext: self.allow_cleartext_login,
-            }),
-            (None, None) if self.mechanism.is_none() => None,
-            (None, None) => return Err("`mechanism` needs `username` and `password`"),
-            _ => return Err("`username` and `password` go together"),
-        };
+        let account = Account::of_settings(self.username, self.password, self.mechanism, self.allow_cleartext_login)?;
         let counts = self.fail_if_quota_above.is_some() || self.fail_if_more_messages_than.is_some();
-        if counts && login.is_none() {
+        if counts && account.is_none() {
             return Err("without `username` and `password` nothing can be counted");
         }
         if self.fail_if_quota_above.is_some() && self.protocol != Protocol::Imap {
@@ -159,7 +140,7 @@ impl Written {
         Ok(Settings {
             protocol: self.protocol,
             encryption: self.encryption.unwrap_or(default),
-            login,
+            account,
             folder: self.folder,
             fail_if_quota_above: self.fail_if_quota_above,
             fail_if_more_messages_than: self.fail_if_more_messages_than,

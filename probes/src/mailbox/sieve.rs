@@ -37,14 +37,14 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
         // The server speaks first after the handshake (RFC 5804 section 2.2).
         capabilities = sieve.introduction(recorder).await?;
     }
-    if let Some(login) = &visit.settings.login {
+    if let Some(account) = &visit.settings.account {
         recorder.enter(LOGIN);
         let names = value(&capabilities, "SASL").flatten().unwrap_or_default();
         let offered: Vec<Mechanism> = names.split(' ').filter_map(Mechanism::of_name).collect();
-        let Some(mechanism) = visit.mechanism(login, &offered, sieve.channel.is_encrypted())? else {
+        let Some(mechanism) = account.choose(&offered, sieve.channel.is_encrypted())? else {
             return Err(Failure::new(Reason::AuthMissing, "the server offers no way to log in"));
         };
-        sieve.authenticate(recorder, mechanism, visit.login(login, mechanism)?).await?;
+        sieve.authenticate(recorder, mechanism, account.login(visit.net, mechanism)?).await?;
         recorder.read(&LOGIN_OK, 1.0);
         recorder.enter(SELECT);
         let scripts = sieve.command(recorder, "LISTSCRIPTS").await?;

@@ -1,6 +1,7 @@
 //! What a server says it can do, in its reply to EHLO (RFC 5321 section 4.1.1.1).
 
 use crate::recorder::Recorder;
+use crate::sasl::Mechanism;
 use crate::smtp::measures::{AUTH_MECHANISM_INFO, CAPABILITY, MAX_SIZE, STARTTLS_OFFERED};
 use crate::smtp::wire::Reply;
 
@@ -74,6 +75,12 @@ impl Capabilities {
     /// Whether the server offers encryption (RFC 3207 section 4).
     pub(super) const fn starttls(&self) -> bool {
         self.offered[0]
+    }
+
+    /// The ways to log in that are offered and known here.
+    pub(super) fn mechanisms(&self) -> Vec<Mechanism> {
+        let offered = MECHANISMS.iter().zip(self.mechanisms).filter(|(_, offered)| *offered);
+        offered.filter_map(|(name, _)| Mechanism::of_name(name)).collect()
     }
 
     /// Writes down what was offered before or after the encrypted channel was there.

@@ -60,7 +60,18 @@ impl Client {
         command: Command,
         line: &str,
     ) -> Result<Reply, Failure> {
-        let asked = self.send(recorder, line).await;
+        self.ask_shown(recorder, command, line, line).await
+    }
+
+    /// As [`Self::ask`], for a line with a secret: the notes have `shown` instead.
+    pub(super) async fn ask_shown(
+        &mut self,
+        recorder: &mut Recorder,
+        command: Command,
+        line: &str,
+        shown: &str,
+    ) -> Result<Reply, Failure> {
+        let asked = self.send(recorder, line, shown).await;
         self.broken_by(asked)?;
         self.reply(recorder, command).await
     }
@@ -72,7 +83,7 @@ impl Client {
         note(recorder, &reply);
         recorder.read_with(&REPLY_CODE, &[command.name()], f64::from(reply.code));
         // A server's name may begin its first lines, and a name may look like a status.
-        if !matches!(command, Command::Greeting | Command::Ehlo | Command::Helo)
+        if !matches!(command, Command::Greeting | Command::Ehlo | Command::Helo | Command::Lhlo)
             && let Some(status) = reply.enhanced()
         {
             recorder.read_with(&ENHANCED_STATUS_INFO, &[command.name(), &status.to_string()], 1.0);
@@ -107,7 +118,7 @@ impl Client {
         result
     }
 
-    async fn send(&mut self, recorder: &mut Recorder, line: &str) -> Result<(), Failure> {
+    async fn send(&mut self, recorder: &mut Recorder, line: &str, noted: &str) -> Result<(), Failure> {
         let Some(channel) = &mut self.channel else { return Err(closed("before a command")) };
         let early = channel.unread();
         // Only the news that it closes may come unasked (RFC 5321 section 3.8).
@@ -118,7 +129,7 @@ impl Client {
                 format_args!("the server speaks before it is asked: {text}"),
             ));
         }
-        recorder.sent(line);
+        recorder.sent(noted);
         let sent = channel.send(format!("{line}\r\n").as_bytes()).await;
         sent.map_err(|error| Failure::io("cannot send a command", &error))
     }

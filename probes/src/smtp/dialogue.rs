@@ -1,13 +1,16 @@
-//! The order of the dialogue: greeting, EHLO, STARTTLS, EHLO, MAIL, RCPT, RSET, QUIT. No message is ever sent.
+//! The order of the dialogue: greeting, EHLO, STARTTLS, EHLO, AUTH, MAIL, RCPT, RSET, QUIT, and between them what must
+//! be refused. No message is ever sent.
 
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::recorder::{Phase, Recorder};
+use crate::smtp::address::Mailbox;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;
 use crate::smtp::judge::{Command, judge};
-use crate::smtp::measures::{GREYLISTED, RCPT_ACCEPTED};
-use crate::smtp::settings::{Greylisting, Mailbox, SmtpSettings, Starttls};
+use crate::smtp::login;
+use crate::smtp::measures::{GREYLISTED, INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_ACCEPTED};
+use crate::smtp::settings::{Encryption, Greylisting, Protocol, SmtpSettings, Starttls};
 
 /// The server's first words are waited for.
 pub(super) const GREETING: Phase = Phase::new("greeting");
@@ -19,6 +22,10 @@ pub(super) const STARTTLS: Phase = Phase::new("starttls");
 pub(super) const MAIL: Phase = Phase::new("mail");
 /// The recipients are named.
 pub(super) const RCPT: Phase = Phase::new("rcpt");
+/// A recipient is named who does not exist.
+pub(super) const RCPT_INVALID: Phase = Phase::new("rcpt_invalid");
+/// A recipient elsewhere is named.
+pub(super) const RELAY: Phase = Phase::new("relay");
 /// What was named is taken back.
 pub(super) const RSET: Phase = Phase::new("rset");
 /// The sides part.
@@ -35,14 +42,30 @@ pub(super) struct Question<'a> {
 impl Question<'_> {
     /// Asks whether the server would take a message. On return it may still be connected.
     pub(super) async fn put(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+        if self.settings.encryption == Encryption::FromTheStart {
+            client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await?;
+        }
         recorder.enter(GREETING);
         judge(Command::Greeting, "", &client.reply(recorder, Command::Greeting).await?)?;
-        let capabilities = self.introduce(recorder, client).await?;
+        let mut capabilities = self.introduce(recorder, client).await?;
         if self.goes_encrypted(&capabilities)? {
             self.encrypt(net, recorder, client).await?;
             // What was said in the open may have been changed on the way (RFC 3207 section 4.2).
-            self.introduce(recorder, client).await?;
+            capabilities = self.introduce(recorder, client).await?;
         }
+        if let Some(account) = &self.settings.account {
+            let wrong = self.settings.refuses.wrong_password;
+            login::log_in(net, recorder, client, account, &capabilities, wrong).await?;
+        }
+        let named = self.names(recorder, client).await.map_err(|failure| recorder.leg_failed(failure));
+        if !client.is_usable() {
+            return named;
+        }
+        named.and(self.refusals(recorder, client).await)
+    }
+
+    /// Names sender and recipients, if there are any.
+    async fn names(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
         if self.recipients.is_empty() {
             return Ok(());
         }
@@ -63,6 +86,14 @@ impl Question<'_> {
             Some(name) => name.to_string(),
             None => client.address_literal(),
         };
+        if self.settings.protocol == Protocol::Lmtp {
+            let line = format!("LHLO {name}");
+            let reply = client.ask(recorder, Command::Lhlo, &line).await?;
+            judge(Command::Lhlo, &line, &reply)?;
+            let capabilities = Capabilities::of_reply(&reply);
+            capabilities.read(recorder, client.is_encrypted());
+            return Ok(capabilities);
+        }
         let line = format!("EHLO {name}");
         let reply = client.ask(recorder, Command::Ehlo, &line).await?;
         let capabilities = if matches!(reply.code, 500..=504) {
@@ -78,7 +109,8 @@ impl Question<'_> {
     }
 
     fn goes_encrypted(&self, capabilities: &Capabilities) -> Result<bool, Failure> {
-        match (self.settings.starttls, capabilities.starttls()) {
+        let Encryption::OnTheWay(starttls) = self.settings.encryption else { return Ok(false) };
+        match (starttls, capabilities.starttls()) {
             (Starttls::Never, _) | (Starttls::Optional, false) => Ok(false),
             (Starttls::Optional | Starttls::Required, true) => Ok(true),
             (Starttls::Required, false) => {
@@ -106,6 +138,64 @@ impl Question<'_> {
         }
         recorder.read(&RCPT_ACCEPTED, 1.0);
         Ok(())
+    }
+}
+
+/// What a server did with a recipient it must refuse.
+enum Refusal {
+    Refused,
+    Taken,
+    /// For now, or without looking at the recipient: that tells nothing.
+    Postponed,
+}
+
+impl Question<'_> {
+    /// Asks for what must be refused.
+    async fn refusals(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+        let refuses = &self.settings.refuses;
+        let mut taken = None;
+        let asked = [
+            (RCPT_INVALID, &refuses.recipient, &INVALID_RCPT_REJECTED, 1.0, "a recipient who does not exist"),
+            (RELAY, &refuses.relay, &OPEN_RELAY, 0.0, "a stranger's message for somebody elsewhere"),
+        ];
+        for (phase, recipient, measure, when_refused, what) in asked {
+            let Some(recipient) = recipient else { continue };
+            recorder.enter(phase);
+            match self.refusal(recorder, client, recipient).await? {
+                Refusal::Refused => recorder.read(measure, when_refused),
+                Refusal::Postponed => recorder.note(format_args!("whether {recipient} is refused is not known")),
+                Refusal::Taken => {
+                    recorder.read(measure, 1.0 - when_refused);
+                    let failure = Failure::new(
+                        Reason::AcceptedUnexpectedly,
+                        format_args!("the server takes {what}: {recipient}"),
+                    );
+                    taken.get_or_insert(recorder.leg_failed(failure));
+                }
+            }
+        }
+        taken.map_or(Ok(()), Err)
+    }
+
+    async fn refusal(
+        &self,
+        recorder: &mut Recorder,
+        client: &mut Client,
+        recipient: &Mailbox,
+    ) -> Result<Refusal, Failure> {
+        judge(Command::Rset, "RSET", &client.ask(recorder, Command::Rset, "RSET").await?)?;
+        let line = format!("MAIL FROM:<{}>", self.settings.mail_from);
+        let reply = client.ask(recorder, Command::Mail, &line).await?;
+        if !reply.is_positive() {
+            return Ok(Refusal::Postponed);
+        }
+        let line = format!("RCPT TO:<{recipient}>");
+        let reply = client.ask(recorder, Command::Rcpt, &line).await?;
+        Ok(match reply.code / 100 {
+            2 => Refusal::Taken,
+            5 => Refusal::Refused,
+            _ => Refusal::Postponed,
+        })
     }
 }
 

@@ -10,7 +10,10 @@ pub(super) enum Command {
     Greeting,
     Ehlo,
     Helo,
+    /// The greeting of LMTP (RFC 2033 section 4.1).
+    Lhlo,
     Starttls,
+    Auth,
     Mail,
     Rcpt,
     Rset,
@@ -24,7 +27,9 @@ impl Command {
             Self::Greeting => "greeting",
             Self::Ehlo => "ehlo",
             Self::Helo => "helo",
+            Self::Lhlo => "lhlo",
             Self::Starttls => "starttls",
+            Self::Auth => "auth",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::Rset => "rset",
@@ -37,6 +42,7 @@ impl Command {
     const fn is_done(self, reply: &Reply) -> bool {
         match self {
             Self::Greeting | Self::Starttls => reply.code == 220,
+            Self::Auth => reply.code == 235,
             _ => reply.is_positive(),
         }
     }
@@ -84,6 +90,9 @@ fn is_greylisting(reply: &Reply) -> bool {
 fn permanent(command: Command, reply: &Reply) -> Reason {
     let status = reply.enhanced().map(|status| (status.subject, status.detail));
     match (command, status) {
+        // The mechanism or the channel, not the credentials (RFC 4954 section 6).
+        (Command::Auth, _) if matches!(reply.code, 500..=504 | 534 | 538) => Reason::AuthMissing,
+        (Command::Auth, _) => Reason::AuthRefused,
         (Command::Mail, _) => Reason::SenderRefused,
         // A server may judge the sender only when it knows a recipient; the status tells (RFC 3463 section 3.2).
         (Command::Rcpt, Some((1, 7 | 8))) => Reason::SenderRefused,

@@ -55,6 +55,21 @@ pub(super) static GREYLISTED: Measure = Measure::level(
     "1 if the server asked to come back later because it does not know the sender yet.",
 );
 
+pub(super) static AUTH_OK: Measure =
+    Measure::level("probe_smtp_auth_ok", Unit::None, "1 if the server let the user in.").labels(&["mechanism"]);
+pub(super) static BAD_AUTH_REJECTED: Measure =
+    Measure::level("probe_smtp_bad_auth_rejected", Unit::None, "1 if the server refused a wrong password.");
+pub(super) static INVALID_RCPT_REJECTED: Measure = Measure::level(
+    "probe_smtp_invalid_rcpt_rejected",
+    Unit::None,
+    "1 if the server refused a recipient who does not exist.",
+);
+pub(super) static OPEN_RELAY: Measure = Measure::level(
+    "probe_smtp_open_relay",
+    Unit::None,
+    "1 if the server would have taken a stranger's message for somebody elsewhere.",
+);
+
 /// All of them.
 pub(super) const ALL: &[&Measure] = &[
     &MX_RECORDS,
@@ -74,4 +89,8 @@ pub(super) const ALL: &[&Measure] = &[
     &STARTTLS_OFFERED,
     &RCPT_ACCEPTED,
     &GREYLISTED,
+    &AUTH_OK,
+    &BAD_AUTH_REJECTED,
+    &INVALID_RCPT_REJECTED,
+    &OPEN_RELAY,
 ];

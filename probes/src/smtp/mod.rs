@@ -8,18 +8,22 @@
 //! | `asked` | what a target means |
 //! | `settings` | what can be set, and which text may go out |
 //! | `servers` | which servers are asked |
+//! | `address` | what text may go out to a server |
+//! | `login` | logging in, rightly and wrongly |
 //! | `dialogue` | in which order |
 //! | `client` | how commands and replies travel |
 //! | `judge` | what a reply means |
 //! | `wire`, `capabilities` | what a reply says |
 //!
-//! Nothing here sends a message, logs in or knows DANE and MTA-STS.
+//! Nothing here sends a message or knows DANE and MTA-STS.
 
+mod address;
 mod asked;
 mod capabilities;
 mod client;
 mod dialogue;
 mod judge;
+mod login;
 mod measures;
 mod servers;
 mod settings;
@@ -39,14 +43,16 @@ use crate::measure::Measure;
 use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::probe::Probe;
 use crate::recorder::{Phase, Recorder};
+use crate::smtp::address::Mailbox;
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
-use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RSET, STARTTLS};
+use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RCPT_INVALID, RELAY, RSET, STARTTLS};
+use crate::smtp::login::{AUTH, BAD_AUTH};
 use crate::smtp::measures::{
     DELIVERABLE, MX_PREFERENCE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
 };
 use crate::smtp::servers::Server;
-use crate::smtp::settings::{Mailbox, Require};
+use crate::smtp::settings::Require;
 use crate::target::{Invalid, Target};
 
 /// What of the run's time is kept for its end, as a divisor, so that a last server that is silent does not take the
@@ -70,7 +76,8 @@ impl Probe for Smtp {
         "Would the domain's mail servers take a message? Asks each up to RCPT TO and sends no message.";
     const TARGET: &'static str = "a domain (example.org: every mail host of its MX), or one server with a port or in \
                                   brackets (mx.example.org:25, [2001:db8::1]:25)";
-    const PHASES: &'static [Phase] = &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, MAIL, RCPT, RSET, QUIT];
+    const PHASES: &'static [Phase] =
+        &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, BAD_AUTH, AUTH, MAIL, RCPT, RCPT_INVALID, RELAY, RSET, QUIT];
     const HAS_STEPS: bool = true;
     const MEASURES: &'static [&'static Measure] = measures::ALL;
     type Settings = SmtpSettings;

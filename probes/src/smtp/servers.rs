@@ -124,8 +124,8 @@ async fn addresses(
         failure.clone()
     })?;
     match settings.addresses {
-        Addresses::All => net.addresses(recorder, name, settings.family()).await,
-        Addresses::First => Ok(vec![net.choose(recorder, name, settings.family()).await?]),
+        Addresses::All => net.addresses(recorder, name, settings.family).await,
+        Addresses::First => Ok(vec![net.choose(recorder, name, settings.family).await?]),
     }
 }
 

@@ -1,85 +1,209 @@
-//! What can be set, and what text may go out to a server.
+//! What can be set.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::num::NonZeroU16;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::net::{Family, Tls, TlsSettings};
+use crate::sasl::{Account, Mechanism};
+use crate::secret::Secret;
 use crate::settings::{IpProtocol, SourceAddress, yes};
+use crate::smtp::address::{EhloName, Mailbox, ReversePath};
 
 /// SMTP between servers (RFC 5321 section 4.5.4.2).
 const SMTP: NonZeroU16 = NonZeroU16::new(25).expect("25 is not zero");
+/// Submission (RFC 6409 section 3.1).
+const SUBMISSION: NonZeroU16 = NonZeroU16::new(587).expect("587 is not zero");
+/// Submission, encrypted from the start (RFC 8314 section 3.3).
+const SUBMISSIONS: NonZeroU16 = NonZeroU16::new(465).expect("465 is not zero");
+/// Where mail stores take mail from the mail server beside them (IANA; any but 25, RFC 2033 section 5).
+const LMTP: NonZeroU16 = NonZeroU16::new(24).expect("24 is not zero");
 /// Most recipients of one module. Chosen: a few are asked about, a mailing is not simulated.
 const RECIPIENTS_MAX: usize = 10;
-/// Longest address in bytes: a path of RFC 5321 section 4.5.3.1.3 without its brackets.
-const ADDRESS_BYTES_MAX: usize = 254;
-/// Longest part before the at sign in bytes (RFC 5321 section 4.5.3.1.1).
-const LOCAL_PART_BYTES_MAX: usize = 64;
-/// Longest domain in bytes (RFC 5321 section 4.5.3.1.2).
-const DOMAIN_BYTES_MAX: usize = 255;
 
 /// How mail servers are asked whether they would take a message.
+#[derive(Debug)]
+pub(crate) struct SmtpSettings {
+    pub(super) family: Family,
+    pub(super) source_ip_address: SourceAddress,
+    pub(super) protocol: Protocol,
+    pub(super) port: NonZeroU16,
+    pub(super) addresses: Addresses,
+    pub(super) require: Require,
+    pub(super) encryption: Encryption,
+    pub(super) tls_config: Tls,
+    pub(super) ehlo_name: Option<EhloName>,
+    pub(super) account: Option<Account>,
+    pub(super) mail_from: ReversePath,
+    pub(super) recipients: Option<Vec<Mailbox>>,
+    pub(super) greylisting: Greylisting,
+    pub(super) refuses: Refuses,
+}
+
+/// The settings as an operator writes them.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct SmtpSettings {
+struct Written {
     /// Address family tried first: `ip6` or `ip4`.
-    pub preferred_ip_protocol: IpProtocol,
+    preferred_ip_protocol: IpProtocol,
     /// Whether servers are asked at addresses of the other family too.
-    pub ip_protocol_fallback: bool,
+    ip_protocol_fallback: bool,
     /// Local address to speak from.
-    pub source_ip_address: SourceAddress,
-    /// Port of the servers of a domain, and of a target that names none.
-    pub port: NonZeroU16,
+    source_ip_address: SourceAddress,
+    /// What the server speaks: `smtp`, or `lmtp` as mail stores do behind a mail server.
+    protocol: Protocol,
+    /// Port of the servers of a domain, and of a target that names none. Default: 25; 465 with `tls: true`; 587 with
+    /// `username`; 24 for `lmtp`.
+    port: Option<NonZeroU16>,
     /// At which of a mail host's addresses it is asked: `all` or `first`.
-    pub addresses: Addresses,
+    addresses: Addresses,
     /// How many servers must take the message: `any` (mail can be received) or `all`.
-    pub require: Require,
+    require: Require,
+    /// Whether the connection is encrypted from the start.
+    tls: bool,
     /// Whether the dialogue goes on encrypted: `optional` (if offered, and then it must work), `required` or `never`.
-    pub starttls: Starttls,
+    starttls: Starttls,
     /// How the encrypted channel is built. The certificate is verified for the mail host's name; most senders take any
     /// certificate, which `insecure_skip_verify` does too.
     #[serde(deserialize_with = "tls")]
     #[schemars(with = "TlsSettings")]
-    pub tls_config: Tls,
+    tls_config: Tls,
     /// Name the probe greets with; by default its own address in brackets.
-    pub ehlo_name: Option<EhloName>,
+    ehlo_name: Option<EhloName>,
+    /// Who logs in; nobody if absent.
+    username: Option<Box<str>>,
+    /// The password, or the token for XOAUTH2.
+    password: Option<Secret>,
+    /// How to log in. Default: the strongest of SCRAM-SHA-256, PLAIN and LOGIN that the server offers.
+    mechanism: Option<Mechanism>,
+    /// Whether a password may be sent over a connection that is not encrypted.
+    allow_cleartext_login: bool,
     /// Sender that is named; by default the empty one, as in notices of non-delivery.
-    pub mail_from: ReversePath,
+    mail_from: ReversePath,
     /// Recipients that are named, up to ten; by default `postmaster` at the target's domain. An empty list names none.
     #[schemars(extend("maxItems" = 10))]
     #[serde(deserialize_with = "recipients")]
-    pub recipients: Option<Vec<Mailbox>>,
+    recipients: Option<Vec<Mailbox>>,
     /// What a server is taken for that asks to come back later because it does not know the sender yet: `fail` or `pass`.
-    pub greylisting: Greylisting,
+    greylisting: Greylisting,
+    /// What the server must refuse. Nothing is tried unless it stands here.
+    refuses: Refuses,
 }
 
-impl Default for SmtpSettings {
+/// What a server must refuse.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Refuses {
+    /// A recipient at the server's own domain who does not exist.
+    pub(super) recipient: Option<Mailbox>,
+    /// A recipient elsewhere: a server that takes mail for anybody from anybody is used for spam.
+    pub(super) relay: Option<Mailbox>,
+    /// A wrong password for `username`, made up for every run. Servers may lock out who tries that often.
+    pub(super) wrong_password: bool,
+}
+
+impl Default for Written {
     fn default() -> Self {
         Self {
             preferred_ip_protocol: IpProtocol::default(),
             ip_protocol_fallback: yes(),
             source_ip_address: SourceAddress::default(),
-            port: SMTP,
+            protocol: Protocol::default(),
+            port: None,
             addresses: Addresses::default(),
             require: Require::default(),
+            tls: false,
             starttls: Starttls::default(),
             tls_config: Tls::new(TlsSettings::default(), &[]),
             ehlo_name: None,
+            username: None,
+            password: None,
+            mechanism: None,
+            allow_cleartext_login: false,
             mail_from: ReversePath::default(),
             recipients: None,
             greylisting: Greylisting::default(),
+            refuses: Refuses::default(),
         }
     }
 }
 
-impl SmtpSettings {
-    /// Which address families are used.
-    pub(super) const fn family(&self) -> Family {
-        Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback }
+impl Written {
+    fn understood(self) -> Result<SmtpSettings, &'static str> {
+        let account = Account::of_settings(self.username, self.password, self.mechanism, self.allow_cleartext_login)?;
+        let encryption = match (self.tls, self.starttls) {
+            (false, starttls) => Encryption::OnTheWay(starttls),
+            (true, Starttls::Optional) => Encryption::FromTheStart,
+            (true, _) => return Err("`tls` and `starttls` exclude each other"),
+        };
+        if self.refuses.wrong_password && account.is_none() {
+            return Err("`refuses.wrong_password` needs `username` and `password`");
+        }
+        if self.refuses.relay.is_some() && account.is_some() {
+            return Err("`refuses.relay` is asked by strangers: a server may relay for those who log in");
+        }
+        let port = match (self.protocol, self.tls, account.is_some()) {
+            (Protocol::Lmtp, ..) => LMTP,
+            (Protocol::Smtp, true, _) => SUBMISSIONS,
+            (Protocol::Smtp, false, true) => SUBMISSION,
+            (Protocol::Smtp, false, false) => SMTP,
+        };
+        Ok(SmtpSettings {
+            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
+            source_ip_address: self.source_ip_address,
+            protocol: self.protocol,
+            port: self.port.unwrap_or(port),
+            addresses: self.addresses,
+            require: self.require,
+            encryption,
+            tls_config: self.tls_config,
+            ehlo_name: self.ehlo_name,
+            account,
+            mail_from: self.mail_from,
+            recipients: self.recipients,
+            greylisting: self.greylisting,
+            refuses: self.refuses,
+        })
     }
+}
+
+impl<'de> Deserialize<'de> for SmtpSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.understood().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for SmtpSettings {
+    fn schema_name() -> Cow<'static, str> {
+        "smtp".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
+    }
+}
+
+/// When the dialogue becomes encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// Before anything is said (RFC 8314 section 3.3).
+    FromTheStart,
+    /// After the server agreed to it (RFC 3207).
+    OnTheWay(Starttls),
+}
+
+/// What the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(crate) enum Protocol {
+    /// RFC 5321.
+    #[default]
+    Smtp,
+    /// RFC 2033.
+    Lmtp,
 }
 
 fn tls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tls, D::Error> {
@@ -147,97 +271,6 @@ pub(crate) enum Greylisting {
     Pass,
 }
 
-/// Text that cannot end a command early or hide in one: printable ASCII without space and angle brackets.
-fn is_safe(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>'))
-}
-
-/// `local-part@domain`, or `postmaster` alone (RFC 5321 section 4.1.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(crate) struct Mailbox(String);
-
-impl Mailbox {
-    /// Checks an address. Addresses with quoted spaces and outside ASCII are refused.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let invalid = |why: &str| Err(format!("invalid mail address {text:?}: {why}"));
-        if !is_safe(text) {
-            return invalid("only printable ASCII without spaces and angle brackets is sent");
-        }
-        if text.len() > ADDRESS_BYTES_MAX {
-            return invalid("it is longer than 254 bytes");
-        }
-        match text.rsplit_once('@') {
-            None if text.eq_ignore_ascii_case("postmaster") => Ok(Self(text.to_owned())),
-            None => invalid("there is no @ in it"),
-            Some(("", _)) => invalid("there is nothing before the @"),
-            Some((_, "")) => invalid("there is nothing after the @"),
-            Some((local, _)) if local.len() > LOCAL_PART_BYTES_MAX => invalid("more than 64 bytes stand before the @"),
-            Some(_) => Ok(Self(text.to_owned())),
-        }
-    }
-
-    /// The mailbox that every domain which takes mail must have (RFC 5321 section 4.5.1).
-    pub(super) fn postmaster(domain: Option<&str>) -> Self {
-        Self(domain.map_or_else(|| "postmaster".to_owned(), |domain| format!("postmaster@{domain}")))
-    }
-}
-
-impl fmt::Display for Mailbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Mailbox {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&Cow::<'de, str>::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-/// Where notices of non-delivery go: a mailbox, or nowhere (RFC 5321 section 4.5.5).
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(crate) struct ReversePath(String);
-
-impl fmt::Display for ReversePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ReversePath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Cow::<'de, str>::deserialize(deserializer)?.as_ref() {
-            "" => Ok(Self::default()),
-            text => Mailbox::parse(text).map(|Mailbox(text)| Self(text)).map_err(de::Error::custom),
-        }
-    }
-}
-
-/// The name a client greets with: a domain, or an address in brackets (RFC 5321 section 4.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(crate) struct EhloName(String);
-
-impl fmt::Display for EhloName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for EhloName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        if text.is_empty() || text.len() > DOMAIN_BYTES_MAX || !is_safe(&text) {
-            let message =
-                format!("invalid name to greet with {text:?}, expected a host name or an address in brackets");
-            return Err(de::Error::custom(message));
-        }
-        Ok(Self(text.into_owned()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -254,16 +287,6 @@ mod tests {
             assert!(error(json!({"mail_from": bad})).is_some(), "mail_from {bad:?}");
             assert!(error(json!({"recipients": [bad]})).is_some(), "recipients {bad:?}");
             assert!(error(json!({"ehlo_name": bad})).is_some(), "ehlo_name {bad:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_are_checked() {
-        let parse = |text: &str| Mailbox::parse(text).map(|mailbox| mailbox.to_string()).ok();
-        assert_eq!(parse("info@example.org"), Some("info@example.org".to_owned()));
-        assert_eq!(parse("Postmaster"), Some("Postmaster".to_owned()));
-        for bad in ["", "info", "@example.org", "info@", &"a".repeat(300), &format!("{}@x", "a".repeat(65))] {
-            assert_eq!(parse(bad), None, "{bad:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod domain;
+mod login;
 mod misfortunes;
 
 use std::sync::Arc;
