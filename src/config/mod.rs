@@ -151,6 +151,7 @@ fn read(text: &str, faults: &mut Vec<Fault>) -> Result<Understood, Fault> {
     if let Some(section) = fields.find("checks") {
         understood.plan.checks = checks::read(section, &modules, faults);
     }
+    understood.warnings.extend(modules::refused(&modules, &understood.plan.checks));
     for (name, loaded) in modules {
         understood.module_texts.insert(Arc::clone(&name), loaded.text);
         understood.plan.modules.insert(name, loaded.module);

@@ -2,7 +2,7 @@
 //!
 //! Knows no setting of any kind: a section is handed to its kind as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::misread::Faults;
 use super::node::{Entry, Form, Node, Scalar, Value};
 use super::reader::Reader;
 use super::source::Place;
-use crate::plan::{Access, NamedModule};
+use crate::plan::{Access, Check, NamedModule};
 
 /// Modules by name, with the hash of what each says.
 pub(super) type Modules = BTreeMap<Arc<str>, Loaded>;
@@ -68,18 +68,19 @@ pub(super) fn read(
         let text = dump::document(&entry.value, 2);
         modules.insert(name, Loaded { module: Arc::new(named), text: text.into(), content, is_unusable });
     }
-    warnings.extend(refused(&modules));
     modules
 }
 
 /// Most modules named in a warning. Chosen: a line.
 const NAMED_MAX: usize = 10;
 
-/// Names the modules that `/probe` refuses although the file does not say so.
-fn refused(modules: &Modules) -> Option<String> {
+/// Names the modules that `/probe` refuses although the file does not say so, and that no check uses: those were written
+/// for `/probe`.
+pub(super) fn refused(modules: &Modules, checks: &[Arc<Check>]) -> Option<String> {
+    let used: HashSet<&str> = checks.iter().map(|check| &*check.module.name).collect();
     let refused: Vec<_> = modules
         .iter()
-        .filter(|(_, loaded)| loaded.module.access == Access::Refused)
+        .filter(|(name, loaded)| loaded.module.access == Access::Refused && !used.contains(&***name))
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     let more = match refused.len().checked_sub(NAMED_MAX) {
