@@ -222,7 +222,39 @@ const ICMP: &[Accepted] = &[
 ];
 
 /// G1 to G12.
-const GRPC: &[Accepted] = &[];
+const GRPC: &[Accepted] = &[
+    accepted(
+        &["G2"],
+        &[
+            "probe_success",
+            "probe_ip_protocol",
+            "probe_ip_addr_hash",
+            "probe_grpc_duration_seconds",
+            "probe_grpc_healthcheck_response",
+        ],
+        Reason::Fix,
+        "`grpc`: without a section of its own, too, a module takes either family of addresses; blackbox_exporter takes \
+         IPv6 only",
+    ),
+    accepted(
+        &["G9"],
+        &["probe_success", "probe_grpc_status_code", "probe_grpc_healthcheck_response"],
+        Reason::Fix,
+        "`grpc`: the call ends with the timeout, with status 4; blackbox_exporter waits for as long as the server takes",
+    ),
+    accepted(
+        &["G10"],
+        &["probe_success", "probe_grpc_status_code", "probe_grpc_healthcheck_response"],
+        Reason::Fix,
+        "`grpc`: an IPv6 address is a target; blackbox_exporter finds no way to it",
+    ),
+    accepted(
+        &["G1", "G2", "G3", "G4", "G6", "G7", "G9", "G10", "G11", "G12"],
+        &["probe_ssl_earliest_cert_expiry"],
+        Reason::Older,
+        "`grpc`: `probe_ssl_earliest_cert_expiry` is there only for a call over TLS that succeeded; in 0.23 always, else 0",
+    ),
+];
 
 /// The table.
 fn entries() -> impl Iterator<Item = &'static Accepted> {

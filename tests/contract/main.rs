@@ -26,6 +26,8 @@ mod program;
 #[expect(clippy::allow_attributes, reason = "which words of the frame are needed changes with the cases")]
 #[allow(dead_code, reason = "which words of the frame are needed changes with the cases")]
 mod serve;
+mod serve_grpc;
+mod serve_websocket;
 #[expect(dead_code, reason = "shared with tests that run tools to their end")]
 #[path = "../support/mod.rs"]
 mod support;
