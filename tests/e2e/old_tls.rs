@@ -13,6 +13,10 @@ modules:
     prober: http
     timeout: 5s
     http: { preferred_ip_protocol: ip4, tls_config: { insecure_skip_verify: true, min_version: TLS10 } }
+  port:
+    prober: tcp
+    timeout: 5s
+    tcp: { preferred_ip_protocol: ip4, tls: true, tls_config: { insecure_skip_verify: true } }
   certificate: { prober: tls, timeout: 5s, tls: { tls_config: { insecure_skip_verify: true } } }
   modern:
     prober: tls
@@ -41,6 +45,25 @@ async fn a_server_of_old_versions_is_told_from_one_that_is_down() {
         assert!(session.is_some_and(|(labels, _)| labels.contains("_CBC_SHA")), "{seen:?}");
         assert!(seen.find("probe_tls_leaf_info", &[r#"subjectalternative="localhost""#]).is_some(), "{seen:?}");
         assert!(seen.find("probe_failure_info", &[r#"reason="version_unexpected""#]).is_some(), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_weak_suites_only_is_not_called_down() {
+    let leaf = Authority::new().leaf(&["localhost"]);
+    let pem = Pem { certificate: &leaf.pem, key: &leaf.key_pem };
+    let tuermer = Tuermer::start(MODULES);
+    let weak = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0"];
+    let Some(server) = OpenSsl::start(&pem, &weak) else { return };
+    for (module, target) in [
+        ("page", format!("https://{}/", server.address)),
+        ("port", server.address.to_string()),
+        ("certificate", server.address.to_string()),
+    ] {
+        let (status, text) = tuermer.get(&format!("/probe?module={module}&target={target}")).await;
+        assert_eq!(status, 503, "{module}: {text}");
+        let words = "the server speaks TLS 1.2 with TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA at best";
+        assert!(text.contains("agent_unbuilt") && text.contains(words), "{module}: {text}");
     }
 }
 

@@ -118,6 +118,15 @@ pub(super) struct Answer {
     pub(super) first_byte: Option<Instant>,
 }
 
+/// A way to where the target listens.
+struct Way {
+    wire: Wire,
+    /// The proxy that understands the request, if it goes to one as it is.
+    reader: Option<Proxy>,
+    /// The target's address, if nothing stands between.
+    direct: Option<SocketAddr>,
+}
+
 impl Destination<'_> {
     /// The peer at the URL's port: a redirect may lead to another one of the same host.
     pub(super) fn at_port(&self, mut peer: SocketAddr) -> SocketAddr {
@@ -133,8 +142,8 @@ impl Destination<'_> {
         }
     }
 
-    /// The way to where the target listens, and the proxy that understands the request, if it goes to one as it is.
-    async fn way(&self, net: &Net, recorder: &mut Recorder) -> Result<(Wire, Option<Proxy>), Failure> {
+    /// The way to where the target listens.
+    async fn way(&self, net: &Net, recorder: &mut Recorder) -> Result<Way, Failure> {
         let Destination { url, address, phases, .. } = *self;
         let chosen = match self.proxies {
             Some(proxies) => {
@@ -153,10 +162,11 @@ impl Destination<'_> {
             }
             let wire = proxies.connect(net, recorder, &proxy, self.family, phases).await?;
             if proxy.reads() && !url.tls {
-                return Ok((wire, Some(proxy.into_owned())));
+                return Ok(Way { wire, reader: Some(proxy.into_owned()), direct: None });
             }
             let to = (&*self.host(), url.port);
-            return Ok((proxies.tunnel(net, recorder, &proxy, wire, to, phases.proxy).await?, None));
+            let wire = proxies.tunnel(net, recorder, &proxy, wire, to, phases.proxy).await?;
+            return Ok(Way { wire, reader: None, direct: None });
         }
         let address = match address {
             Some(address) => self.at_port(address),
@@ -166,14 +176,14 @@ impl Destination<'_> {
             }
         };
         let stream = net.tcp_in(phases.connect, recorder, address, None).await?;
-        Ok((Wire::Plain(stream), None))
+        Ok(Way { wire: Wire::Plain(stream), reader: None, direct: Some(address) })
     }
 }
 
 impl Connection {
     /// Opens a connection, through a proxy where there is one for it.
     pub(super) async fn open(net: &Net, recorder: &mut Recorder, to: &Destination<'_>) -> Result<Self, Failure> {
-        let (wire, reader) = to.way(net, recorder).await?;
+        let Way { wire, reader, direct } = to.way(net, recorder).await?;
         let head_limits = to.head_limits;
         if !to.url.tls {
             return Ok(Self { wire, session: None, reader, head_limits });
@@ -181,7 +191,12 @@ impl Connection {
         let (stream, session) = if to.phases.is_aside {
             to.tls.handshake_aside(to.phases.tls, net, recorder, wire, to.name).await?
         } else {
-            to.tls.handshake(net, recorder, wire, to.name).await?
+            match (to.tls.handshake(net, recorder, wire, to.name).await, direct) {
+                (Err(failure), Some(peer)) => {
+                    return Err(to.tls.explain(net, recorder, (peer, None), to.name, failure).await);
+                }
+                (shaken, _) => shaken?,
+            }
         };
         Ok(Self { wire: Wire::Encrypted(Box::new(stream)), session: Some(session), reader, head_limits })
     }

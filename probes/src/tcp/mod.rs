@@ -117,7 +117,12 @@ impl Probe for Tcp {
         let stream = net.tcp(recorder, peer, source).await?;
         let mut wire = Wire::new(stream);
         if *tls {
-            wire = wire.secure(net, recorder, tls_config, &self.name).await?;
+            wire = match wire.secure(net, recorder, tls_config, &self.name).await {
+                Ok(wire) => wire,
+                Err(failure) => {
+                    return Err(tls_config.explain(net, recorder, (peer, source), &self.name, failure).await);
+                }
+            };
         }
         query_response.hold(net, recorder, wire, tls_config, &self.name).await
     }

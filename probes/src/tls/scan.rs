@@ -64,7 +64,7 @@ impl Server<'_> {
     }
 
     fn judge(&self, session: &Session, recorder: &Recorder) -> Option<Failure> {
-        let Session { version, cipher, .. } = session;
+        let version = session.version;
         if let Err(failure) = self.settings.verify(session, recorder) {
             return Some(failure);
         }
@@ -72,12 +72,7 @@ impl Server<'_> {
             let message = format_args!("the server speaks {version} at best, which tls_config does not allow");
             return Some(Failure::new(Reason::VersionUnexpected, message));
         }
-        let is_spoken = *version == TlsVersion::Tls12.name() && cipher.contains("_ECDHE_") && !cipher.contains("_CBC_");
-        if is_spoken {
-            // Something else broke the handshake.
-            return None;
-        }
-        let message = format_args!("the server speaks {version} with {cipher} at best, which this program does not");
-        Some(Failure::new(Reason::AgentUnbuilt, message))
+        // Otherwise something else broke the handshake.
+        session.unspoken()
     }
 }

@@ -19,7 +19,7 @@ mod sign;
 mod tests;
 mod verify;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
@@ -47,7 +47,7 @@ pub(crate) use sign::{random_bytes, rsa_signature};
 use verify::{Named, Strictness, Verifier};
 
 use crate::failure::{Failure, Reason};
-use crate::net::{Net, tls::settings::Pem};
+use crate::net::{Net, Source, tls::settings::Pem};
 use crate::recorder::{Phase, Recorder};
 
 /// The encrypted channel is being built.
@@ -355,6 +355,33 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         self.offer_of(self.built(net)?, recorder, stream, version, name).await
+    }
+
+    /// After a handshake that the peer ended with an alert: asks it once more, on a connection of its own, whether it
+    /// speaks what this program does not. Such a peer is not down.
+    pub(crate) async fn explain(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        (peer, source): (SocketAddr, Source),
+        name: &str,
+        failure: Failure,
+    ) -> Failure {
+        if failure.reason() != Reason::TlsAlert {
+            return failure;
+        }
+        // Half of what is left, so that the failure itself is told in time.
+        let room = recorder.deadline().saturating_duration_since(recorder.now()) / 2;
+        let failure = recorder.leg_failed(failure);
+        let asked = async {
+            let stream = net.tcp_in(TLS, recorder, peer, source).await?;
+            // Every version up to TLS 1.2 is offered by it.
+            self.offer(net, recorder, stream, TlsVersion::Tls12, name).await
+        };
+        match tokio::time::timeout(room, asked).await {
+            Ok(Ok(Offer::Taken(session))) if self.allows(session.version) => session.unspoken().unwrap_or(failure),
+            _ => failure,
+        }
     }
 
     async fn offer_of<S>(

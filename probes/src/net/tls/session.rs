@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use rustls::{ClientConnection, ProtocolVersion};
 
+use crate::failure::{Failure, Reason};
 use crate::net::tls::identity::Identity;
 use crate::net::tls::seen::Seen;
+use crate::net::tls::settings::TlsVersion;
 
 /// What was agreed on in a handshake.
 #[derive(Debug, Clone)]
@@ -46,6 +48,14 @@ impl Session {
     /// What was agreed on in a handshake of QUIC, which knows one version of TLS only (RFC 9001 section 4.2).
     pub(in crate::net) fn of_quic(suite: u16, alpn: Option<Vec<u8>>, seen: Seen) -> Self {
         Self { version: "TLS 1.3", cipher: cipher_name(suite.into()), key_exchange: "", alpn, seen }
+    }
+
+    /// Of a server that was only asked: that this program does not speak what it would agree on, if so.
+    pub(crate) fn unspoken(&self) -> Option<Failure> {
+        let Self { version, cipher, .. } = self;
+        let is_spoken = *version == TlsVersion::Tls12.name() && cipher.contains("_ECDHE_") && !cipher.contains("_CBC_");
+        let message = format_args!("the server speaks {version} with {cipher} at best, which this program does not");
+        (!is_spoken).then(|| Failure::new(Reason::AgentUnbuilt, message))
     }
 
     /// The peer's own certificate.
