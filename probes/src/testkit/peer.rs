@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 /// Longest line a peer listens to.
@@ -126,10 +126,14 @@ impl Peer {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A port on which nobody listens.
+    /// A port on which nobody listens, and nobody will: it stays taken until the process ends.
     pub async fn closed_port() -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
-        listener.local_addr().expect("an address")
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a loopback port");
+        let address = socket.local_addr().expect("an address");
+        // Otherwise the system may give the port to the next server of a test.
+        std::mem::forget(socket);
+        address
     }
 }
 

@@ -95,6 +95,13 @@ impl Case {
         self.serve(move || Peer::play(script.clone()))
     }
 
+    /// Does something else than asking; what was asked before the first row would be lost.
+    fn instead(&mut self, deed: Deed) {
+        let is_lost = !self.rows.is_empty() && matches!(&self.base.deed, Deed::Ask(asks) if !asks.is_empty());
+        assert!(!is_lost, "{}: what is asked before the first row is asked by no row", self.id);
+        self.now().deed = deed;
+    }
+
     /// The default target, `{peer}` if nothing is said.
     pub(crate) fn target(mut self, target: impl Into<String>) -> Self {
         self.now().target = target.into();
@@ -241,7 +248,7 @@ impl Case {
     /// Runs the program to its end. `--config.file` is added if there is a configuration.
     pub(crate) fn run(mut self, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        self.now().deed = Deed::Run { arguments, exit: None, prints: Vec::new() };
+        self.instead(Deed::Run { arguments, exit: None, prints: Vec::new() });
         self
     }
 
@@ -273,7 +280,7 @@ impl Case {
         Future_: Future<Output = Seen> + Send + 'static,
     {
         let steps: Steps = Arc::new(move |agent| Box::pin(steps(agent)));
-        self.now().deed = Deed::Steps { steps, sees: Vec::new() };
+        self.instead(Deed::Steps { steps, sees: Vec::new() });
         self.alone()
     }
 

@@ -393,11 +393,12 @@ fn settings() -> Vec<Case> {
             ],
         ),
         case("P27", "the_old_word_for_redirects_is_understood")
+            .row("probe")
             .config("modules: { old: { prober: http, timeout: 2s, http: { no_follow_redirects: true } } }")
             .serve(|| Site::open(|_| page(302, "Location: /next", "")))
             .target("{url}/")
             .asking("old")
-            .expect("success 0; http_status_code 302; http_redirects 0")
+            .expect("success 0; http_status_code 302; http_redirects 1")
             .get("/config")
             .has("follow_redirects: false")
             .lacks("no_follow_redirects")
