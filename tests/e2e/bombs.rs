@@ -8,7 +8,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tuermer_probes::testkit::{Peer, close, flood, hear, say};
+use tuermer_probes::testkit::{Peer, Responder, close, flood, hear, say};
 
 use crate::daemon::tuermer::Tuermer;
 
@@ -119,18 +119,34 @@ async fn clients_that_never_finish_their_requests_keep_nobody_out() {
     assert_small(&tuermer);
 }
 
+/// One A record for whatever is asked (RFC 1035 section 4.1).
+fn loopback(query: &[u8]) -> Vec<u8> {
+    let mut answer = query.to_vec();
+    answer[2..8].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1]);
+    // The end of the question is that of the message, but for what the client says of itself.
+    answer.truncate(12 + query[12..].iter().position(|byte| *byte == 0).expect("a name") + 5);
+    answer[8..12].fill(0);
+    answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
+    answer
+}
+
 #[tokio::test]
 async fn a_service_is_not_called_down_for_the_agents_lack_of_file_descriptors() {
     let server = Peer::play(vec![hear("\r\n\r\n"), say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), close()]).await;
+    let names = Responder::udp(|query| vec![loopback(query)]).await;
     let open = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = open.local_addr().expect("an address");
     let accepting = tokio::spawn(async move { while open.accept().await.is_ok() {} });
     let tuermer = Tuermer::start_limited(
-        "modules:
-  port: { prober: tcp, timeout: 10s, tcp: { preferred_ip_protocol: ip4 } }
-  web: { prober: http, timeout: 10s, http: { preferred_ip_protocol: ip4 } }
-  name: { prober: tcp, timeout: 10s, network: { resolve: { host.test: 127.0.0.1 } }, tcp: { preferred_ip_protocol: ip4 } }
+        &format!(
+            "resolver: ['{}']
+modules:
+  port: {{ prober: tcp, timeout: 10s, tcp: {{ preferred_ip_protocol: ip4 }} }}
+  web: {{ prober: http, timeout: 10s, http: {{ preferred_ip_protocol: ip4 }} }}
+  name: {{ prober: tcp, timeout: 10s, tcp: {{ preferred_ip_protocol: ip4 }} }}
 ",
+            names.address()
+        ),
         80,
     );
     let name = format!("host.test:{}", address.port());

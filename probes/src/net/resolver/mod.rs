@@ -3,10 +3,12 @@
 //! hickory puts one question to one server; which name and which server comes next is decided here, because a server that
 //! is silent or broken must not hide one that works. Keeps no cache: every run asks anew.
 
+mod provider;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +16,13 @@ use std::time::Duration;
 
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::{IntoName, Name, RData, RecordType};
+use hickory_resolver::Hosts;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::system_conf::read_system_conf;
-use hickory_resolver::{Hosts, TokioResolver};
 
 use crate::failure::{Failure, Reason};
+use crate::net::resolver::provider::Provider;
 use crate::settings::IpProtocol;
 
 /// Most addresses taken from one lookup. Chosen: more than any honest name has.
@@ -84,7 +86,8 @@ struct Inner {
 
 struct Server {
     address: SocketAddr,
-    client: TokioResolver,
+    client: hickory_resolver::Resolver<Provider>,
+    provider: Provider,
 }
 
 impl fmt::Debug for Resolver {
@@ -240,7 +243,8 @@ impl Server {
         });
         let config = NameServerConfig::new(address.ip(), true, connections.into());
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![config]);
-        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let provider = Provider::default();
+        let mut builder = hickory_resolver::Resolver::builder_with_config(config, provider.clone());
         let options = builder.options_mut();
         options.timeout = patience;
         options.attempts = 0;
@@ -248,14 +252,32 @@ impl Server {
         options.use_hosts_file = ResolveHosts::Never;
         // The kernel's choice is random as well, and keeps off ports that are in use or reserved.
         options.os_port_selection = true;
-        Ok(Self { address, client: builder.build().map_err(|error| error.to_string())? })
+        Ok(Self { address, client: builder.build().map_err(|error| error.to_string())?, provider })
     }
 
     async fn ask(&self, asked: &str, name: &Name, kind: RecordType) -> Result<Vec<RData>, ResolverError> {
+        let failures = self.provider.failures();
         let answer = self.client.lookup(name.clone(), kind).await;
-        let answer = answer.map_err(|error| judge(asked, kind, self.address, &error))?;
+        let answer = answer.map_err(|error| match self.lack(&error, failures) {
+            Some(lack) => judge(asked, kind, self.address, &NetError::from(lack)),
+            None => judge(asked, kind, self.address, &error),
+        })?;
         let data = answer.answers().iter().map(|record| &record.data);
         Ok(data.filter(|data| data.record_type() == kind).cloned().collect())
+    }
+
+    /// What the agent lacked, if that is why there was no connection: the library does not say.
+    fn lack(&self, error: &NetError, failures: u64) -> Option<io::Error> {
+        if !matches!(error, NetError::NoConnections) {
+            return None;
+        }
+        let has_no_route = || {
+            let any =
+                SocketAddr::new(if self.address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) }, 0);
+            std::net::UdpSocket::bind(any).and_then(|socket| socket.connect(self.address)).err()
+        };
+        let lack = self.provider.failure_since(failures).or_else(has_no_route)?;
+        Reason::of_io(&lack).is_shortage().then_some(lack)
     }
 }
 

@@ -225,3 +225,13 @@ async fn ip6_addresses_are_found() {
     let found = resolver(&[&server]).addresses("host.test", IpProtocol::Ip6).await;
     assert_eq!(found, Ok(vec![IpAddr::V6(address)]));
 }
+
+#[tokio::test]
+async fn a_server_that_the_agent_cannot_ask_is_the_agents_lack() {
+    // Sending there needs a right that no socket has by itself (socket(7), `SO_BROADCAST`), or a route.
+    let server = SocketAddr::from((Ipv4Addr::BROADCAST, PORT));
+    let resolver = Resolver::build(&[server], Hosts::default(), Vec::new(), 1, BRIEF).expect("a resolver");
+    let error = ip4(&resolver, "host.test").await.expect_err("no address");
+    assert!(error.reason.is_shortage(), "{error:?}");
+    assert!(error.message.starts_with("host.test: cannot ask name server 255.255.255.255:53: "), "{}", error.message);
+}
