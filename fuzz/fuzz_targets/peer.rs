@@ -13,15 +13,17 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let Some((kind, said)) = bytes.split_first() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let report = runtime.block_on(async {
-        if kind % 5 == 4 {
+        if kind % 7 == 4 {
             return ask_names(said.to_vec()).await;
         }
         let peer = Peer::play(vec![say(said.to_vec()), close()]).await;
         let target = peer.address().to_string();
-        match kind % 5 {
+        match kind % 7 {
             0 => ask("http", json!({"compression": "gzip"}), &format!("http://{target}/"), TIMEOUT).await,
             1 => ask("smtp", json!({"starttls": "optional"}), &target, TIMEOUT).await,
             2 => ask("tls", json!({}), &target, TIMEOUT).await,
+            5 => ask("grpc", json!({}), &target, TIMEOUT).await,
+            6 => ask("websocket", json!({}), &format!("ws://{target}/"), TIMEOUT).await,
             _ => ask("tcp", json!({"query_response": [{"expect": "^a(.*)b$", "send": "${1}"}]}), &target, TIMEOUT).await,
         }
     });
