@@ -18,6 +18,7 @@ mod failure;
 mod grpc;
 mod http;
 mod icmp;
+pub mod inbox;
 mod mailbox;
 mod measure;
 pub mod net;

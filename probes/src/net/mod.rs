@@ -40,6 +40,7 @@ pub(crate) use tls::{SignatureScheme, random_bytes, rsa_signature};
 
 use crate::bounded;
 use crate::failure::{Failure, Reason};
+use crate::inbox::Inbox;
 use crate::measure::Measure;
 use crate::secret::Secret;
 
@@ -78,6 +79,8 @@ pub struct Net {
     /// Whether lists of revoked certificates are fetched from addresses that are not public.
     lists_from_anywhere: bool,
     blackhole: Option<Arc<Blackhole>>,
+    /// `None`: the agent takes no mail.
+    inbox: Option<Arc<dyn Inbox>>,
     arrival_times: icmp::ArrivalTimes,
     /// `None`: as the system has it.
     way: Option<Arc<network::Way>>,
@@ -102,6 +105,7 @@ impl Net {
             lists: RevocationLists::default(),
             lists_from_anywhere: false,
             blackhole: None,
+            inbox: None,
             arrival_times: icmp::ArrivalTimes::default(),
             way: None,
             guard: None,
@@ -126,6 +130,18 @@ impl Net {
     pub fn with_blackhole(mut self, blackhole: Arc<Blackhole>) -> Self {
         self.blackhole = Some(blackhole);
         self
+    }
+
+    /// The same world with mail that arrived at the agent itself.
+    #[must_use]
+    pub fn with_inbox(mut self, inbox: Arc<dyn Inbox>) -> Self {
+        self.inbox = Some(inbox);
+        self
+    }
+
+    /// Mail that arrived at the agent itself; `None` if it takes none.
+    pub fn inbox(&self) -> Option<&dyn Inbox> {
+        self.inbox.as_deref()
     }
 
     /// Does what would otherwise be counted to the first encrypted connection: seeds the random numbers, loads the

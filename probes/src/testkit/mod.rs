@@ -5,6 +5,7 @@
 mod authority;
 pub mod http2;
 mod http3;
+mod letters;
 mod peer;
 mod responder;
 mod zone;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub use authority::{Authority, Leaf, ListOf, in_days};
 pub use http3::{Http3Act, Http3Peer, Http3Request};
+pub use letters::Letters;
 pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, relay, reset, say, starttls, trickle, wait_for_ever};
 pub use responder::Responder;
 pub use zone::{Data, zone};
