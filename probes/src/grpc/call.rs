@@ -65,6 +65,11 @@ pub(super) async fn unary(wire: Wire, request: Request<()>, question: Bytes) -> 
                 }
                 Poll::Ready(Err(Trouble::TooLong(broken))) => Poll::Ready(Err(broken)),
                 Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
+                // Nobody is left to wake a call that began when the connection was over already.
+                Poll::Pending if ended.is_some() => {
+                    let cause = ended.as_ref().and_then(Option::as_ref);
+                    Poll::Ready(Err(cause.map_or_else(closed, broken)))
+                }
                 Poll::Pending if stamps.bytes_read() > CALL_BYTES_MAX => {
                     let message = format_args!("{CALL_BYTES_MAX} bytes came, but no whole answer");
                     Poll::Ready(Err(too_long(message)))
@@ -118,6 +123,11 @@ async fn exchange(sender: SendRequest<Bytes>, request: Request<()>, question: By
 
 fn too_long(message: impl std::fmt::Display) -> Broken {
     Broken { code: Code::RESOURCE_EXHAUSTED, failure: Failure::new(Reason::TooLong, message) }
+}
+
+fn closed() -> Broken {
+    let failure = Failure::new(Reason::ClosedEarly, "the peer closed the connection before it answered");
+    Broken { code: Code::UNAVAILABLE, failure }
 }
 
 /// What an error of the HTTP/2 library means.

@@ -163,3 +163,16 @@ async fn garbage_over_tls_breaks_the_protocol() {
     let report = ask_for(LONG, settings, &peer.address().to_string()).await;
     assert_eq!(told(&report), due("protocol_error in check", 14.0));
 }
+
+#[tokio::test]
+async fn a_connection_that_is_over_before_the_call_is_told() {
+    for end in [close(), reset()] {
+        // What a server of TLS says to a call in clear text: an alert.
+        let script = vec![say(b"\x15\x03\x03\0\x02\x02\x0a".as_slice()), end];
+        for _ in 0..50 {
+            let report = meet(LONG, script.clone()).await;
+            assert_eq!((report.verdict(), status(&report).0), (crate::Verdict::Down, Some(14.0)));
+            assert_eq!(report.failed_at().map(|(_, phase)| phase.name()), Some("check"));
+        }
+    }
+}
