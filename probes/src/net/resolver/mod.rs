@@ -256,9 +256,8 @@ impl Server {
     }
 
     async fn ask(&self, asked: &str, name: &Name, kind: RecordType) -> Result<Vec<RData>, ResolverError> {
-        let failures = self.provider.failures();
         let answer = self.client.lookup(name.clone(), kind).await;
-        let answer = answer.map_err(|error| match self.lack(&error, failures) {
+        let answer = answer.map_err(|error| match self.lack(&error) {
             Some(lack) => judge(asked, kind, self.address, &NetError::from(lack)),
             None => judge(asked, kind, self.address, &error),
         })?;
@@ -267,7 +266,7 @@ impl Server {
     }
 
     /// What the agent lacked, if that is why there was no connection: the library does not say.
-    fn lack(&self, error: &NetError, failures: u64) -> Option<io::Error> {
+    fn lack(&self, error: &NetError) -> Option<io::Error> {
         if !matches!(error, NetError::NoConnections) {
             return None;
         }
@@ -276,7 +275,8 @@ impl Server {
                 SocketAddr::new(if self.address.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) }, 0);
             std::net::UdpSocket::bind(any).and_then(|socket| socket.connect(self.address)).err()
         };
-        let lack = self.provider.failure_since(failures).or_else(has_no_route)?;
+        // The failure may be that of another run: the library puts equal questions only once.
+        let lack = has_no_route().or_else(|| self.provider.last_failure())?;
         Reason::of_io(&lack).is_shortage().then_some(lack)
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
@@ -16,39 +16,24 @@ type Making<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 #[derive(Clone, Default)]
 pub(super) struct Provider {
     tokio: TokioRuntimeProvider,
-    failed: Arc<Failed>,
-}
-
-#[derive(Debug, Default)]
-struct Failed {
-    times: AtomicU64,
-    /// The system's number of the last error.
-    number: AtomicI32,
-}
-
-impl Failed {
-    fn remember(&self, error: &io::Error) {
-        if let Some(number) = error.raw_os_error() {
-            self.number.store(number, Ordering::Relaxed);
-            self.times.fetch_add(1, Ordering::Release);
-        }
-    }
+    /// The system's number of the last error, or zero.
+    failed: Arc<AtomicI32>,
 }
 
 impl Provider {
-    /// How often no socket could be had.
-    pub(super) fn failures(&self) -> u64 {
-        self.failed.times.load(Ordering::Acquire)
-    }
-
-    /// Why no socket could be had last, if that was after so many failures.
-    pub(super) fn failure_since(&self, failures: u64) -> Option<io::Error> {
-        (self.failures() > failures).then(|| io::Error::from_raw_os_error(self.failed.number.load(Ordering::Relaxed)))
+    /// Why no socket could be had last, if that ever happened.
+    pub(super) fn last_failure(&self) -> Option<io::Error> {
+        match self.failed.load(Ordering::Relaxed) {
+            0 => None,
+            number => Some(io::Error::from_raw_os_error(number)),
+        }
     }
 
     fn remembering<T: 'static>(&self, making: Making<T>) -> Making<T> {
         let failed = Arc::clone(&self.failed);
-        Box::pin(async move { making.await.inspect_err(|error| failed.remember(error)) })
+        Box::pin(async move {
+            making.await.inspect_err(|error| failed.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed))
+        })
     }
 }
 
