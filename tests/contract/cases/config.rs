@@ -131,7 +131,7 @@ fn bad_files() -> Case {
 fn files() -> Vec<Case> {
     vec![
         case("P5", "the_documented_example_loads")
-            .not_in_0_23("module: the prober websocket is newer")
+            .not_in_0_23("module: the prober `websocket` is newer")
             .module(
                 "{ prober: websocket, timeout: 5s, websocket: { headers: { X-Agent: tower, X-Token: { values: [a] } } } }",
             )
