@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::Arc;
 
-use crate::recorder::Phase;
+use crate::phase::Phase;
 
 /// Longest message of a failure in bytes. Chosen: a paragraph; messages may quote a hostile peer.
 pub const MESSAGE_BYTES_MAX: usize = 512;

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::failure::Failure;
 use crate::measure::{Measure, Reading};
-use crate::recorder::{NOTES_MAX, Phase};
+use crate::phase::Phase;
+use crate::recorder::NOTES_MAX;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::net::Network;
-use crate::recorder::Phase;
+use crate::phase::Phase;
 use crate::settings::Span;
 
 /// On what terms a module's probes run.

@@ -26,8 +26,9 @@ use settings::{Settings, Transport};
 use crate::failure::Failure;
 use crate::measure::{Measure, Unit};
 use crate::net::{Net, RESOLVE};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{HostPort, Invalid, Target, port_number};
 
 /// A socket is being opened, a connection built, a channel encrypted. Unlike net's, its gauge shows also the time of a

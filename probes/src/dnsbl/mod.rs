@@ -20,8 +20,9 @@ use crate::dnsbl::settings::{Settings, Zone};
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;
 use crate::net::{Net, RESOLVE};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{Invalid, Target, host_name};
 
 /// A list is being tried with the entries whose answer is known.

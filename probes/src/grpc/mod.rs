@@ -24,8 +24,9 @@ use crate::http::url::Url;
 use crate::http::wire::Wire;
 use crate::measure::{Measure, Unit};
 use crate::net::{self, Net, Session};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{Invalid, Target};
 
 /// The call is being made.

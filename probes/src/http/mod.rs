@@ -52,8 +52,9 @@ use self::url::Url;
 use crate::failure::{Failure, Reason};
 use crate::measure::{Measure, Unit};
 use crate::net::{CONNECT, Net, RESOLVE, TLS};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{HostPort, Invalid, Target};
 
 /// The request is with the peer: from a usable connection to the first byte of the answer.

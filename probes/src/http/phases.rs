@@ -2,7 +2,7 @@
 
 use super::PROCESSING;
 use crate::net::{CONNECT, RESOLVE, TLS};
-use crate::recorder::Phase;
+use crate::phase::Phase;
 
 /// The proxy is being looked up, or is opening a tunnel.
 pub(crate) const PROXY: Phase = Phase::new("proxy").whole_only().extra();

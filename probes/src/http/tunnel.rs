@@ -13,7 +13,8 @@ use super::proxy::{Proxies, Proxy, Speech};
 use super::wire::Wire;
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Net;
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::secret::Secret;
 
 /// Longest answer of a proxy to the wish for a tunnel in bytes. Chosen: a status and a handful of headers.

@@ -16,8 +16,9 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::measure::{Measure, Unit};
 use crate::net::{self, EchoRoute, Family, Net};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::settings::{IpProtocol, SourceAddress, yes};
 use crate::target::{Invalid, Target};
 

@@ -28,8 +28,9 @@ use crate::mailbox::measures::{CAPABILITY, LOGIN_OK};
 use crate::mailbox::settings::{Encryption, Protocol, Settings};
 use crate::measure::Measure;
 use crate::net::{CONNECT, Channel, Net, RESOLVE, TLS};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{HostPort, Invalid, Target, port_number};
 
 /// The server's first words are waited for.

@@ -12,7 +12,8 @@ use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::failure::{Failure, Reason};
 use crate::net::{Net, Network, Stream, TcpStream, UnixStream};
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 
 /// A connection is being opened.
 pub const CONNECT: Phase = Phase::new("connect").whole_only();

@@ -13,7 +13,8 @@ use crate::measure::{Measure, Unit};
 use crate::net::network::INTERFACE_BYTES_MAX;
 use crate::net::resolver::no_address;
 use crate::net::{Legs, Net, ResolverError};
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::settings::IpProtocol;
 
 /// A name is being turned into an address.

@@ -3,7 +3,8 @@
 
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::smtp::address::Mailbox;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;

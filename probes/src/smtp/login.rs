@@ -2,7 +2,8 @@
 
 use crate::failure::{Failure, Reason};
 use crate::net::Net;
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::sasl::{Account, Login, Mechanism};
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;

@@ -23,7 +23,7 @@ pub use responder::Responder;
 pub use zone::{Data, zone};
 
 use crate::net::{FileContent, Files, Net, Resolver};
-use crate::recorder::Phase;
+use crate::phase::Phase;
 use crate::report::Report;
 use crate::target::Target;
 

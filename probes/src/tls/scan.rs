@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use crate::failure::{Failure, Reason};
 use crate::net::{Net, Offer, Seen, Session, Source, TlsVersion};
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 use crate::tls::facts;
 use crate::tls::settings::Settings;
 

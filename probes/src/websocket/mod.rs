@@ -19,8 +19,9 @@ use crate::http::url::Url;
 use crate::http::wire::Wire;
 use crate::measure::{Measure, Unit};
 use crate::net::{self, Net};
+use crate::phase::Phase;
 use crate::probe::Probe;
-use crate::recorder::{Phase, Recorder};
+use crate::recorder::Recorder;
 use crate::target::{Invalid, Target};
 
 /// The upgrade is asked for: from a usable connection to the answer.

@@ -48,7 +48,8 @@ use verify::{Named, Strictness, Verifier};
 
 use crate::failure::{Failure, Reason};
 use crate::net::{Net, Source, tls::settings::Pem};
-use crate::recorder::{Phase, Recorder};
+use crate::phase::Phase;
+use crate::recorder::Recorder;
 
 /// The encrypted channel is being built.
 pub const TLS: Phase = Phase::new("tls").whole_only();
