@@ -184,6 +184,19 @@ reasons! {
     /// The domain takes no mail: no MX, or a null MX.
     MxMissing "mx_missing" Unexpected;
 
+    /// The mail was sent and did not arrive in time.
+    MailMissing "mail_missing" Unexpected;
+    /// The mail was sent back: a notice of non-delivery came.
+    Bounced "bounced" Rejected;
+    /// The mail arrived among junk.
+    MailJunked "mail_junked" Unexpected;
+    /// A mail that a filter must stop arrived in the inbox.
+    MailUnfiltered "mail_unfiltered" Unexpected;
+    /// The receiving side does not find the sender genuine: SPF, DKIM or DMARC did not pass.
+    MailUnauthenticated "mail_unauthenticated" Unexpected;
+    /// The mail arrived with another body or other headers.
+    MailAltered "mail_altered" Unexpected;
+
     /// A blocklist names the address or the domain.
     Listed "listed" Unexpected;
 
@@ -194,6 +207,8 @@ reasons! {
 
     /// The module's settings cannot be used: an unreadable file, a wrong address.
     ConfigUnusable "config_unusable" Internal;
+    /// The mail was sent, but the mailbox could not be looked into: whether it arrived is not known.
+    MailUnseen "mail_unseen" Internal;
     /// No list gave a word that counts: it refuses the agent's resolver, is silent, or fails its test.
     ListUnusable "list_unusable" Internal;
     /// The address is not one that may be asked on behalf of `/probe`.

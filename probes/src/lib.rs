@@ -19,6 +19,7 @@ mod grpc;
 mod http;
 mod icmp;
 pub mod inbox;
+mod mail;
 mod mailbox;
 mod measure;
 pub mod net;
@@ -66,6 +67,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<grpc::Grpc>(),
     Kind::of::<http::Http>(),
     Kind::of::<icmp::Icmp>(),
+    Kind::of::<mail::Mail>(),
     Kind::of::<mailbox::Mailbox>(),
     Kind::of::<smtp::Smtp>(),
     Kind::of::<tcp::Tcp>(),

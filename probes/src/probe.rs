@@ -37,6 +37,8 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
     const PHASES_EXTRA: bool = false;
     /// Whether a run has steps of its own, so that it cannot have one for each address.
     const HAS_STEPS: bool = false;
+    /// Whether a run sends mail: then only the configuration's checks run it, nobody by `/probe`.
+    const SENDS_MAIL: bool = false;
     /// Where among the settings the `hostname` of a request counts, as keys one below the other; `None`: in none.
     const HOSTNAME: Option<&'static [&'static str]> = None;
     /// What a run can read, besides [`net::MEASURES`].
@@ -79,6 +81,8 @@ pub struct Kind {
     pub phases_extra: bool,
     /// Whether a run has steps of its own.
     pub has_steps: bool,
+    /// Whether a run sends mail.
+    pub sends_mail: bool,
     /// Where among the settings the `hostname` of a request counts, as keys one below the other.
     pub hostname: Option<&'static [&'static str]>,
     /// What a run can read, besides [`net::MEASURES`].
@@ -106,6 +110,7 @@ impl Kind {
             phases: P::PHASES,
             phases_extra: P::PHASES_EXTRA,
             has_steps: P::HAS_STEPS,
+            sends_mail: P::SENDS_MAIL,
             hostname: P::HOSTNAME,
             measures: P::MEASURES,
             read: |deserializer| {

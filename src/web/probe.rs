@@ -74,6 +74,10 @@ fn asked(agent: &Agent, query: Option<&str>, headers: &HeaderMap) -> Result<Ques
     let Some(module) = &named.module else {
         return refuse(StatusCode::BAD_REQUEST, format!("Module {:?} has no prober\n", named.name));
     };
+    if module.kind().sends_mail {
+        let message = format!("Module {:?} sends mail: only the configuration's checks do\n", named.name);
+        return refuse(StatusCode::FORBIDDEN, message);
+    }
     if named.access == Access::Refused {
         return refuse(StatusCode::FORBIDDEN, closed(&named.name));
     }

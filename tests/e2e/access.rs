@@ -142,3 +142,16 @@ checks: {{ c: {{ module: m, targets: ['http://{}/'], interval: 200ms }} }}
     })
     .await;
 }
+
+#[tokio::test]
+async fn mail_is_sent_by_checks_only() {
+    let server = Peer::play(vec![close()]).await;
+    let tuermer = Tuermer::start(
+        "modules:
+  mail: { prober: mail, probe_targets: any, mail: { from: a@town.example, to: b@town.example,
+    fetch: { host: 127.0.0.1, username: b, password: hunter2 } } }
+",
+    );
+    let (status, text) = probe(&tuermer, "mail", &server.address().to_string()).await;
+    assert_eq!((status, text.as_str()), (403, "Module \"mail\" sends mail: only the configuration's checks do\n"));
+}

@@ -15,6 +15,18 @@ use crate::sasl::Mechanism;
 const STORAGE_UNIT: f64 = 1024.0;
 
 pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Channel) -> Result<(), Failure> {
+    let mut imap = enter(visit, recorder, channel).await?;
+    let mut outcome = Ok(());
+    if visit.settings.account.is_some() {
+        outcome = count(visit, recorder, &mut imap).await;
+    }
+    let outcome = outcome.map_err(|failure| recorder.leg_failed(failure));
+    part(recorder, async |recorder| imap.command(recorder, "LOGOUT").await.map(drop)).await;
+    outcome
+}
+
+/// The dialogue up to the point where the user is in.
+pub(crate) async fn enter(visit: &Visit<'_>, recorder: &mut Recorder, channel: Channel) -> Result<Imap, Failure> {
     let mut imap = Imap::new(channel);
     recorder.enter(GREETING);
     let known = imap.greeting(recorder).await?;
@@ -26,7 +38,6 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
         // What was said in the open may have been changed on the way (RFC 9051 section 6.2.1).
         introduce(&mut imap, recorder).await?;
     }
-    let mut outcome = Ok(());
     if let Some(account) = &visit.settings.account {
         recorder.enter(LOGIN);
         if !known {
@@ -45,11 +56,8 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
         recorder.read(&LOGIN_OK, 1.0);
         // Some capabilities are told only to those who are in.
         imap.capability(recorder).await?;
-        outcome = count(visit, recorder, &mut imap).await;
     }
-    let outcome = outcome.map_err(|failure| recorder.leg_failed(failure));
-    part(recorder, async |recorder| imap.command(recorder, "LOGOUT").await.map(drop)).await;
-    outcome
+    Ok(imap)
 }
 
 async fn introduce(imap: &mut Imap, recorder: &mut Recorder) -> Result<(), Failure> {

@@ -8,10 +8,10 @@
 //! Changes nothing in the store: folders are examined, messages are not fetched.
 
 pub(crate) mod imap;
-mod imap_dialogue;
-mod measures;
+pub(crate) mod imap_dialogue;
+pub(crate) mod measures;
 mod pop3;
-mod settings;
+pub(crate) mod settings;
 mod sieve;
 #[cfg(test)]
 mod tests;
@@ -34,22 +34,22 @@ use crate::recorder::Recorder;
 use crate::target::{HostPort, Invalid, Target, port_number};
 
 /// The server's first words are waited for.
-const GREETING: Phase = Phase::new("greeting");
+pub(crate) const GREETING: Phase = Phase::new("greeting");
 /// The server says what it can do.
-const CAPABILITY_PHASE: Phase = Phase::new("capability");
+pub(crate) const CAPABILITY_PHASE: Phase = Phase::new("capability");
 /// Encryption is asked for.
-const STARTTLS: Phase = Phase::new("starttls");
+pub(crate) const STARTTLS: Phase = Phase::new("starttls");
 /// The user is let in.
-const LOGIN: Phase = Phase::new("login");
+pub(crate) const LOGIN: Phase = Phase::new("login");
 /// The messages are counted.
-const SELECT: Phase = Phase::new("select");
+pub(crate) const SELECT: Phase = Phase::new("select");
 /// The room that is left is asked for.
 const QUOTA: Phase = Phase::new("quota");
 /// The sides part.
-const LOGOUT: Phase = Phase::new("logout");
+pub(crate) const LOGOUT: Phase = Phase::new("logout");
 
 /// Longest time the server gets to take leave. Nobody but its log gains by it.
-const PARTING_MAX: Duration = Duration::from_secs(1);
+pub(crate) const PARTING_MAX: Duration = Duration::from_secs(1);
 /// Most capabilities that are written down. Chosen: twice what rich servers have.
 const CAPABILITIES_MAX: usize = 100;
 
@@ -120,15 +120,15 @@ impl Probe for Mailbox {
 }
 
 /// What the dialogues have in common.
-struct Visit<'a> {
-    net: &'a Net,
-    settings: &'a Settings,
+pub(crate) struct Visit<'a> {
+    pub(crate) net: &'a Net,
+    pub(crate) settings: &'a Settings,
     /// The name the certificate is verified for.
-    name: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl Visit<'_> {
-    async fn encrypt(&self, recorder: &mut Recorder, channel: Channel) -> Result<Channel, Failure> {
+    pub(crate) async fn encrypt(&self, recorder: &mut Recorder, channel: Channel) -> Result<Channel, Failure> {
         let (channel, session) = channel.encrypt(self.net, recorder, &self.settings.tls, self.name).await?;
         session.read(recorder, true);
         Ok(channel)
@@ -167,7 +167,7 @@ fn write_down_capabilities<'c>(
 }
 
 /// Takes leave, so that the server's log shows no lost connection. Whatever it answers changes no verdict.
-async fn part(recorder: &mut Recorder, leave: impl AsyncFnOnce(&mut Recorder) -> Result<(), Failure>) {
+pub(crate) async fn part(recorder: &mut Recorder, leave: impl AsyncFnOnce(&mut Recorder) -> Result<(), Failure>) {
     recorder.enter(LOGOUT);
     let limit = recorder.deadline().min(recorder.now() + PARTING_MAX);
     match timeout_at(limit, leave(recorder)).await {

@@ -17,22 +17,22 @@ const FOLDER_BYTES_MAX: usize = 200;
 /// How a mail store is asked, and what is expected of it.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(super) protocol: Protocol,
-    pub(super) encryption: Encryption,
-    pub(super) account: Option<Account>,
-    pub(super) folder: Box<str>,
-    pub(super) fail_if_quota_above: Option<f64>,
-    pub(super) fail_if_more_messages_than: Option<u64>,
-    pub(super) tls: Tls,
-    pub(super) family: Family,
-    pub(super) source_ip_address: SourceAddress,
+    pub(crate) protocol: Protocol,
+    pub(crate) encryption: Encryption,
+    pub(crate) account: Option<Account>,
+    pub(crate) folder: Box<str>,
+    pub(crate) fail_if_quota_above: Option<f64>,
+    pub(crate) fail_if_more_messages_than: Option<u64>,
+    pub(crate) tls: Tls,
+    pub(crate) family: Family,
+    pub(crate) source_ip_address: SourceAddress,
 }
 
 /// What the store speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     /// RFC 9051 and before.
     #[default]
     Imap,
@@ -44,7 +44,7 @@ pub(super) enum Protocol {
 
 impl Protocol {
     /// The registered port.
-    pub(super) const fn port(self, encryption: Encryption) -> NonZeroU16 {
+    pub(crate) const fn port(self, encryption: Encryption) -> NonZeroU16 {
         let port = match (self, encryption) {
             (Self::Imap, Encryption::Tls) => 993,
             (Self::Imap, _) => 143,

@@ -135,6 +135,11 @@ impl Channel {
         }
     }
 
+    /// Waits until something has arrived that was not taken. May be given up at any time without a loss.
+    pub async fn arrives(&mut self) -> Result<(), Failure> {
+        if self.unread.is_empty() { self.more("while it was waited for").await } else { Ok(()) }
+    }
+
     /// The next bytes, as many as were announced. The caller has held the count against a limit.
     pub async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::with_capacity(count.min(READ_BYTES));

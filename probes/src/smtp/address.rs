@@ -43,6 +43,11 @@ impl Mailbox {
         }
     }
 
+    /// What stands behind the at sign.
+    pub(crate) fn domain(&self) -> Option<&str> {
+        self.0.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
     /// The mailbox that every domain which takes mail must have (RFC 5321 section 4.5.1).
     pub(super) fn postmaster(domain: Option<&str>) -> Self {
         Self(domain.map_or_else(|| "postmaster".to_owned(), |domain| format!("postmaster@{domain}")))
@@ -65,6 +70,12 @@ impl<'de> Deserialize<'de> for Mailbox {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(crate) struct ReversePath(String);
+
+impl From<&Mailbox> for ReversePath {
+    fn from(mailbox: &Mailbox) -> Self {
+        Self(mailbox.0.clone())
+    }
+}
 
 impl fmt::Display for ReversePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use crate::target::{HostPort, Invalid, Target, host_name, port_number};
 
 /// A target that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// A domain: its mail servers are found by MX. In ASCII, without the final dot.
     Domain(Box<str>),
     /// One mail host: no MX is looked up.
@@ -23,7 +23,7 @@ pub(super) enum Asked {
 
 impl Asked {
     /// Reads a target: text with a port or with brackets, or an address, is one host; anything else a domain.
-    pub(super) fn of_target(target: &Target, port: NonZeroU16) -> Result<Self, Invalid> {
+    pub(crate) fn of_target(target: &Target, port: NonZeroU16) -> Result<Self, Invalid> {
         let text = target.text();
         let invalid = |why: &str| Invalid::Target(format!("{text:?} {why}"));
         let host_port = match text.parse::<IpAddr>() {
@@ -56,7 +56,7 @@ impl Asked {
     }
 
     /// The domain, if it is one.
-    pub(super) fn domain(&self) -> Option<&str> {
+    pub(crate) fn domain(&self) -> Option<&str> {
         match self {
             Self::Domain(domain) => Some(domain),
             Self::Host { .. } => None,

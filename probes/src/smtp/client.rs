@@ -16,7 +16,7 @@ const LINES_NOTED_MAX: usize = 24;
 
 /// A connection to a mail server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     /// `None` once the connection broke.
     channel: Option<Channel>,
     reader: ReplyReader,
@@ -24,7 +24,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Opens a connection.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         net: &Net,
         recorder: &mut Recorder,
         peer: SocketAddr,
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// The address this side has, which is a name to greet with (RFC 5321 section 4.1.3).
-    pub(super) fn address_literal(&self) -> String {
+    pub(crate) fn address_literal(&self) -> String {
         match self.channel.as_ref().and_then(Channel::local) {
             Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
             Some(IpAddr::V4(address)) => format!("[{address}]"),
@@ -44,17 +44,17 @@ impl Client {
     }
 
     /// Whether another command can be sent.
-    pub(super) const fn is_usable(&self) -> bool {
+    pub(crate) const fn is_usable(&self) -> bool {
         self.channel.is_some()
     }
 
     /// Whether what is said now is encrypted.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.channel.as_ref().is_some_and(Channel::is_encrypted)
     }
 
     /// Sends a command and reads the reply to it.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         recorder: &mut Recorder,
         command: Command,
@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// As [`Self::ask`], for a line with a secret: the notes have `shown` instead.
-    pub(super) async fn ask_shown(
+    pub(crate) async fn ask_shown(
         &mut self,
         recorder: &mut Recorder,
         command: Command,
@@ -76,8 +76,21 @@ impl Client {
         self.reply(recorder, command).await
     }
 
+    /// Sends a message, its lines ended and its dots doubled as they go out, and reads the reply to it.
+    pub(crate) async fn deliver(&mut self, recorder: &mut Recorder, message: &[u8]) -> Result<Reply, Failure> {
+        recorder.sent(format_args!("<message of {} bytes>", message.len()));
+        let sent = match &mut self.channel {
+            None => Err(closed("before the message")),
+            Some(channel) => {
+                channel.send(message).await.map_err(|error| Failure::io("cannot send the message", &error))
+            }
+        };
+        self.broken_by(sent)?;
+        self.reply(recorder, Command::Message).await
+    }
+
     /// Reads the reply to what was sent last.
-    pub(super) async fn reply(&mut self, recorder: &mut Recorder, command: Command) -> Result<Reply, Failure> {
+    pub(crate) async fn reply(&mut self, recorder: &mut Recorder, command: Command) -> Result<Reply, Failure> {
         let read = self.read_reply(command).await;
         let reply = self.broken_by(read)?;
         note(recorder, &reply);
@@ -96,7 +109,7 @@ impl Client {
     }
 
     /// Puts encryption in between, after the server agreed to it (RFC 3207 section 4).
-    pub(super) async fn encrypt(
+    pub(crate) async fn encrypt(
         &mut self,
         net: &Net,
         recorder: &mut Recorder,

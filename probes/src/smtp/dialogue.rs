@@ -14,35 +14,45 @@ use crate::smtp::measures::{GREYLISTED, INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_
 use crate::smtp::settings::{Encryption, Greylisting, Protocol, SmtpSettings, Starttls};
 
 /// The server's first words are waited for.
-pub(super) const GREETING: Phase = Phase::new("greeting");
+pub(crate) const GREETING: Phase = Phase::new("greeting");
 /// The sides introduce themselves, in the open and again encrypted.
-pub(super) const EHLO: Phase = Phase::new("ehlo");
+pub(crate) const EHLO: Phase = Phase::new("ehlo");
 /// Encryption is asked for.
-pub(super) const STARTTLS: Phase = Phase::new("starttls");
+pub(crate) const STARTTLS: Phase = Phase::new("starttls");
 /// The sender is named.
-pub(super) const MAIL: Phase = Phase::new("mail");
+pub(crate) const MAIL: Phase = Phase::new("mail");
 /// The recipients are named.
-pub(super) const RCPT: Phase = Phase::new("rcpt");
+pub(crate) const RCPT: Phase = Phase::new("rcpt");
 /// A recipient is named who does not exist.
-pub(super) const RCPT_INVALID: Phase = Phase::new("rcpt_invalid");
+pub(crate) const RCPT_INVALID: Phase = Phase::new("rcpt_invalid");
 /// A recipient elsewhere is named.
-pub(super) const RELAY: Phase = Phase::new("relay");
+pub(crate) const RELAY: Phase = Phase::new("relay");
 /// What was named is taken back.
-pub(super) const RSET: Phase = Phase::new("rset");
+pub(crate) const RSET: Phase = Phase::new("rset");
 /// The sides part.
-pub(super) const QUIT: Phase = Phase::new("quit");
+pub(crate) const QUIT: Phase = Phase::new("quit");
 
 /// What one server is asked.
-pub(super) struct Question<'a> {
-    pub(super) settings: &'a SmtpSettings,
-    pub(super) recipients: &'a [Mailbox],
+pub(crate) struct Question<'a> {
+    pub(crate) settings: &'a SmtpSettings,
+    pub(crate) recipients: &'a [Mailbox],
     /// The name the certificate is verified for.
-    pub(super) certificate_name: &'a str,
+    pub(crate) certificate_name: &'a str,
 }
 
 impl Question<'_> {
     /// Asks whether the server would take a message. On return it may still be connected.
-    pub(super) async fn put(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+    pub(crate) async fn put(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+        self.prepare(net, recorder, client).await?;
+        let named = self.names(recorder, client).await.map_err(|failure| recorder.leg_failed(failure));
+        if !client.is_usable() {
+            return named;
+        }
+        named.and(self.refusals(recorder, client).await)
+    }
+
+    /// The dialogue up to the point where sender and recipients are named.
+    pub(crate) async fn prepare(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
         if self.settings.encryption == Encryption::FromTheStart {
             client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await?;
         }
@@ -58,11 +68,7 @@ impl Question<'_> {
             let wrong = self.settings.refuses.wrong_password;
             login::log_in(net, recorder, client, account, &capabilities, wrong).await?;
         }
-        let named = self.names(recorder, client).await.map_err(|failure| recorder.leg_failed(failure));
-        if !client.is_usable() {
-            return named;
-        }
-        named.and(self.refusals(recorder, client).await)
+        Ok(())
     }
 
     /// Names sender and recipients, if there are any.
@@ -127,7 +133,8 @@ impl Question<'_> {
         client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await
     }
 
-    async fn envelope(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+    /// Names sender and recipients.
+    pub(crate) async fn envelope(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
         recorder.enter(MAIL);
         let line = format!("MAIL FROM:<{}>", self.settings.mail_from);
         judge(Command::Mail, &line, &client.ask(recorder, Command::Mail, &line).await?)?;
@@ -201,7 +208,7 @@ impl Question<'_> {
 }
 
 /// Takes leave, so that the server's log shows no lost connection. Whatever it answers changes no verdict.
-pub(super) async fn part(recorder: &mut Recorder, client: &mut Client) {
+pub(crate) async fn part(recorder: &mut Recorder, client: &mut Client) {
     for (phase, command, line) in [(RSET, Command::Rset, "RSET"), (QUIT, Command::Quit, "QUIT")] {
         if !client.is_usable() {
             return;

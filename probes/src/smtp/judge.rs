@@ -5,7 +5,7 @@ use crate::smtp::wire::Reply;
 
 /// What a server answers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Nothing yet: the connection was opened.
     Greeting,
     Ehlo,
@@ -16,13 +16,16 @@ pub(super) enum Command {
     Auth,
     Mail,
     Rcpt,
+    Data,
+    /// The message itself, up to the dot.
+    Message,
     Rset,
     Quit,
 }
 
 impl Command {
     /// The command as a label value.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Greeting => "greeting",
             Self::Ehlo => "ehlo",
@@ -32,6 +35,8 @@ impl Command {
             Self::Auth => "auth",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::Message => "message",
             Self::Rset => "rset",
             Self::Quit => "quit",
         }
@@ -43,13 +48,14 @@ impl Command {
         match self {
             Self::Greeting | Self::Starttls => reply.code == 220,
             Self::Auth => reply.code == 235,
+            Self::Data => reply.code == 354,
             _ => reply.is_positive(),
         }
     }
 }
 
 /// The failure that a reply means, if it is not the one hoped for. `line` is what was sent, empty for the greeting.
-pub(super) fn judge(command: Command, line: &str, reply: &Reply) -> Result<(), Failure> {
+pub(crate) fn judge(command: Command, line: &str, reply: &Reply) -> Result<(), Failure> {
     if command.is_done(reply) {
         return Ok(());
     }

@@ -11,9 +11,9 @@ use crate::smtp::judge::{Command, judge};
 use crate::smtp::measures::{AUTH_OK, BAD_AUTH_REJECTED};
 
 /// The user logs in.
-pub(super) const AUTH: Phase = Phase::new("auth");
+pub(crate) const AUTH: Phase = Phase::new("auth");
 /// A wrong password is tried, which the server must refuse.
-pub(super) const BAD_AUTH: Phase = Phase::new("bad_auth");
+pub(crate) const BAD_AUTH: Phase = Phase::new("bad_auth");
 
 /// Most challenges of one login. Chosen: the longest mechanism has three.
 const CHALLENGES_MAX: usize = 5;

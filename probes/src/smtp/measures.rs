@@ -2,76 +2,76 @@
 
 use crate::measure::{Measure, Unit};
 
-pub(super) static MX_RECORDS: Measure =
+pub(crate) static MX_RECORDS: Measure =
     Measure::level("probe_smtp_mx_records", Unit::None, "MX records of the domain; 0 if it has none.");
-pub(super) static MX_NULL: Measure =
+pub(crate) static MX_NULL: Measure =
     Measure::level("probe_smtp_mx_null", Unit::None, "1 if the domain says by a null MX that it takes no mail.");
-pub(super) static MX_IMPLICIT: Measure =
+pub(crate) static MX_IMPLICIT: Measure =
     Measure::level("probe_smtp_mx_implicit", Unit::None, "1 if the domain has no MX and its own address stands in.");
-pub(super) static MX_PREFERENCE: Measure =
+pub(crate) static MX_PREFERENCE: Measure =
     Measure::level("probe_smtp_mx_preference", Unit::None, "Preference of the server's MX record; lower comes first.");
 
-pub(super) static SERVERS: Measure = Measure::level(
+pub(crate) static SERVERS: Measure = Measure::level(
     "probe_smtp_servers",
     Unit::None,
     "Servers that could be asked: each mail host at each of its addresses.",
 );
-pub(super) static SERVERS_ACCEPTING: Measure =
+pub(crate) static SERVERS_ACCEPTING: Measure =
     Measure::level("probe_smtp_servers_accepting", Unit::None, "Servers that would have taken the message.");
-pub(super) static DELIVERABLE: Measure =
+pub(crate) static DELIVERABLE: Measure =
     Measure::level("probe_smtp_deliverable", Unit::None, "1 if at least one server would have taken the message.");
-pub(super) static SERVER_SUCCESS: Measure =
+pub(crate) static SERVER_SUCCESS: Measure =
     Measure::level("probe_smtp_server_success", Unit::None, "1 if this server would have taken the message.");
-pub(super) static SERVER_FAILURE_INFO: Measure =
+pub(crate) static SERVER_FAILURE_INFO: Measure =
     Measure::level("probe_smtp_server_failure_info", Unit::Info, "Why this server would not have taken the message.")
         .labels(&["reason", "phase"]);
 
-pub(super) static REPLY_CODE: Measure =
+pub(crate) static REPLY_CODE: Measure =
     Measure::level("probe_smtp_reply_code", Unit::None, "Code of the last reply to a command.").labels(&["command"]);
-pub(super) static ENHANCED_STATUS_INFO: Measure =
+pub(crate) static ENHANCED_STATUS_INFO: Measure =
     Measure::level("probe_smtp_enhanced_status_info", Unit::Info, "Enhanced status code of a reply to a command.")
         .labels(&["command", "status"]);
-pub(super) static CAPABILITY: Measure = Measure::level(
+pub(crate) static CAPABILITY: Measure = Measure::level(
     "probe_smtp_capability",
     Unit::None,
     "1 if the server offers the capability, before or after the encrypted channel was there.",
 )
 .labels(&["capability", "tls"]);
-pub(super) static AUTH_MECHANISM_INFO: Measure =
+pub(crate) static AUTH_MECHANISM_INFO: Measure =
     Measure::level("probe_smtp_auth_mechanism_info", Unit::Info, "A way to log in that the server offers.")
         .labels(&["mechanism", "tls"]);
-pub(super) static MAX_SIZE: Measure = Measure::level(
+pub(crate) static MAX_SIZE: Measure = Measure::level(
     "probe_smtp_max_size_bytes",
     Unit::Bytes,
     "Largest message the server takes, as it says; 0: no fixed limit.",
 );
-pub(super) static STARTTLS_OFFERED: Measure =
+pub(crate) static STARTTLS_OFFERED: Measure =
     Measure::level("probe_smtp_starttls_offered", Unit::None, "1 if the server offers STARTTLS.");
-pub(super) static RCPT_ACCEPTED: Measure =
+pub(crate) static RCPT_ACCEPTED: Measure =
     Measure::level("probe_smtp_rcpt_accepted", Unit::None, "1 if the server accepted every recipient.");
-pub(super) static GREYLISTED: Measure = Measure::level(
+pub(crate) static GREYLISTED: Measure = Measure::level(
     "probe_smtp_greylisted",
     Unit::None,
     "1 if the server asked to come back later because it does not know the sender yet.",
 );
 
-pub(super) static AUTH_OK: Measure =
+pub(crate) static AUTH_OK: Measure =
     Measure::level("probe_smtp_auth_ok", Unit::None, "1 if the server let the user in.").labels(&["mechanism"]);
-pub(super) static BAD_AUTH_REJECTED: Measure =
+pub(crate) static BAD_AUTH_REJECTED: Measure =
     Measure::level("probe_smtp_bad_auth_rejected", Unit::None, "1 if the server refused a wrong password.");
-pub(super) static INVALID_RCPT_REJECTED: Measure = Measure::level(
+pub(crate) static INVALID_RCPT_REJECTED: Measure = Measure::level(
     "probe_smtp_invalid_rcpt_rejected",
     Unit::None,
     "1 if the server refused a recipient who does not exist.",
 );
-pub(super) static OPEN_RELAY: Measure = Measure::level(
+pub(crate) static OPEN_RELAY: Measure = Measure::level(
     "probe_smtp_open_relay",
     Unit::None,
     "1 if the server would have taken a stranger's message for somebody elsewhere.",
 );
 
 /// All of them.
-pub(super) const ALL: &[&Measure] = &[
+pub(crate) const ALL: &[&Measure] = &[
     &MX_RECORDS,
     &MX_NULL,
     &MX_IMPLICIT,

@@ -17,19 +17,19 @@
 //!
 //! Nothing here sends a message or knows DANE and MTA-STS.
 
-mod address;
-mod asked;
+pub(crate) mod address;
+pub(crate) mod asked;
 mod capabilities;
-mod client;
-mod dialogue;
-mod judge;
-mod login;
-mod measures;
-mod servers;
-mod settings;
+pub(crate) mod client;
+pub(crate) mod dialogue;
+pub(crate) mod judge;
+pub(crate) mod login;
+pub(crate) mod measures;
+pub(crate) mod servers;
+pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,9 +19,9 @@ use crate::smtp::settings::{Addresses, SmtpSettings};
 use crate::target::host_name;
 
 /// Most mail hosts that are asked. Chosen: large providers name five to seven.
-pub(super) const HOSTS_MAX: usize = 10;
+pub(crate) const HOSTS_MAX: usize = 10;
 /// Most servers that are asked, over all hosts. Chosen: what the notebook of a run holds.
-pub(super) const SERVERS_MAX: usize = 16;
+pub(crate) const SERVERS_MAX: usize = 16;
 /// What of the run's time the lookups of mail hosts may take, as a divisor. Chosen: half is left to talk to those that
 /// were found.
 const LOOKUP_DIVISOR: u32 = 2;
@@ -30,15 +30,15 @@ const NAME_SHOWN_BYTES_MAX: usize = 300;
 
 /// A mail host at one of its addresses.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Host and address in words: the name of its step.
-    pub(super) step: Arc<str>,
+    pub(crate) step: Arc<str>,
     /// What its certificate is verified for.
-    pub(super) certificate_name: Arc<str>,
+    pub(crate) certificate_name: Arc<str>,
     /// The preference of its MX record, if it has one.
-    pub(super) preference: Option<u16>,
+    pub(crate) preference: Option<u16>,
     /// Where it listens, or why that is not known.
-    pub(super) place: Result<SocketAddr, Failure>,
+    pub(crate) place: Result<SocketAddr, Failure>,
 }
 
 /// A mail host whose addresses are not known yet.
@@ -53,7 +53,7 @@ struct Host {
 }
 
 /// Finds the servers in the order in which a sender would try them. All must be asked by `end`.
-pub(super) async fn find(
+pub(crate) async fn find(
     net: &Net,
     recorder: &mut Recorder,
     asked: &Asked,

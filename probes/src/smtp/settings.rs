@@ -26,20 +26,20 @@ const RECIPIENTS_MAX: usize = 10;
 /// How mail servers are asked whether they would take a message.
 #[derive(Debug)]
 pub(crate) struct SmtpSettings {
-    pub(super) family: Family,
-    pub(super) source_ip_address: SourceAddress,
-    pub(super) protocol: Protocol,
-    pub(super) port: NonZeroU16,
-    pub(super) addresses: Addresses,
-    pub(super) require: Require,
-    pub(super) encryption: Encryption,
-    pub(super) tls_config: Tls,
-    pub(super) ehlo_name: Option<EhloName>,
-    pub(super) account: Option<Account>,
-    pub(super) mail_from: ReversePath,
-    pub(super) recipients: Option<Vec<Mailbox>>,
-    pub(super) greylisting: Greylisting,
-    pub(super) refuses: Refuses,
+    pub(crate) family: Family,
+    pub(crate) source_ip_address: SourceAddress,
+    pub(crate) protocol: Protocol,
+    pub(crate) port: NonZeroU16,
+    pub(crate) addresses: Addresses,
+    pub(crate) require: Require,
+    pub(crate) encryption: Encryption,
+    pub(crate) tls_config: Tls,
+    pub(crate) ehlo_name: Option<EhloName>,
+    pub(crate) account: Option<Account>,
+    pub(crate) mail_from: ReversePath,
+    pub(crate) recipients: Option<Vec<Mailbox>>,
+    pub(crate) greylisting: Greylisting,
+    pub(crate) refuses: Refuses,
 }
 
 /// The settings as an operator writes them.
@@ -92,16 +92,26 @@ struct Written {
     refuses: Refuses,
 }
 
+/// The port where nobody names one.
+pub(crate) const fn port_of(protocol: Protocol, tls: bool, logs_in: bool) -> NonZeroU16 {
+    match (protocol, tls, logs_in) {
+        (Protocol::Lmtp, ..) => LMTP,
+        (Protocol::Smtp, true, _) => SUBMISSIONS,
+        (Protocol::Smtp, false, true) => SUBMISSION,
+        (Protocol::Smtp, false, false) => SMTP,
+    }
+}
+
 /// What a server must refuse.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Refuses {
     /// A recipient at the server's own domain who does not exist.
-    pub(super) recipient: Option<Mailbox>,
+    pub(crate) recipient: Option<Mailbox>,
     /// A recipient elsewhere: a server that takes mail for anybody from anybody is used for spam.
-    pub(super) relay: Option<Mailbox>,
+    pub(crate) relay: Option<Mailbox>,
     /// A wrong password for `username`, made up for every run. Servers may lock out who tries that often.
-    pub(super) wrong_password: bool,
+    pub(crate) wrong_password: bool,
 }
 
 impl Default for Written {
@@ -144,12 +154,7 @@ impl Written {
         if self.refuses.relay.is_some() && account.is_some() {
             return Err("`refuses.relay` is asked by strangers: a server may relay for those who log in");
         }
-        let port = match (self.protocol, self.tls, account.is_some()) {
-            (Protocol::Lmtp, ..) => LMTP,
-            (Protocol::Smtp, true, _) => SUBMISSIONS,
-            (Protocol::Smtp, false, true) => SUBMISSION,
-            (Protocol::Smtp, false, false) => SMTP,
-        };
+        let port = port_of(self.protocol, self.tls, account.is_some());
         Ok(SmtpSettings {
             family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
             source_ip_address: self.source_ip_address,
@@ -187,7 +192,7 @@ impl JsonSchema for SmtpSettings {
 
 /// When the dialogue becomes encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(crate) enum Encryption {
     /// Before anything is said (RFC 8314 section 3.3).
     FromTheStart,
     /// After the server agreed to it (RFC 3207).

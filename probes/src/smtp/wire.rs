@@ -8,37 +8,37 @@ use crate::failure::{Failure, Reason, shown};
 
 /// Longest reply line in bytes, with its end. RFC 5321 section 4.5.3.1.5 allows 512; servers with long error texts exceed
 /// it, so four times that is taken.
-pub(super) const LINE_BYTES_MAX: usize = 2048;
+pub(crate) const LINE_BYTES_MAX: usize = 2048;
 /// Most lines of one reply. Chosen: long EHLO replies have twenty.
-pub(super) const REPLY_LINES_MAX: usize = 100;
+pub(crate) const REPLY_LINES_MAX: usize = 100;
 /// Longest reply in bytes. Chosen: a hundred long lines would be more than anybody reads.
-pub(super) const REPLY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const REPLY_BYTES_MAX: usize = 64 * 1024;
 /// How much of a reply goes into a sentence, in bytes. Chosen: one ordinary line.
 const QUOTE_BYTES_MAX: usize = 300;
 
 /// A reply of one or more lines (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// The three digits.
-    pub(super) code: u16,
+    pub(crate) code: u16,
     /// The text of each line, without code and line end. At least one.
-    pub(super) lines: Vec<Box<[u8]>>,
+    pub(crate) lines: Vec<Box<[u8]>>,
 }
 
 impl Reply {
     /// Whether the server did what it was asked to (RFC 5321 section 4.2.1: the first digit decides).
-    pub(super) const fn is_positive(&self) -> bool {
+    pub(crate) const fn is_positive(&self) -> bool {
         self.code / 100 == 2
     }
 
     /// The enhanced status code that a line begins with (RFC 2034 section 4), if it is of the reply's own class.
-    pub(super) fn enhanced(&self) -> Option<Enhanced> {
+    pub(crate) fn enhanced(&self) -> Option<Enhanced> {
         let status = self.lines.iter().find_map(|line| Enhanced::of_text(line))?;
         (u16::from(status.class) == self.code / 100).then_some(status)
     }
 
     /// Whether any line contains one of these lower-case words.
-    pub(super) fn mentions(&self, words: &[&str]) -> bool {
+    pub(crate) fn mentions(&self, words: &[&str]) -> bool {
         let mentions =
             |line: &[u8], word: &str| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()));
         self.lines.iter().any(|line| words.iter().any(|word| mentions(line, word)))
@@ -56,13 +56,13 @@ impl fmt::Display for Reply {
 
 /// An enhanced status code: class, subject, detail (RFC 3463 section 2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Enhanced {
+pub(crate) struct Enhanced {
     /// 2, 4 or 5.
-    pub(super) class: u8,
+    pub(crate) class: u8,
     /// 0 to 999.
-    pub(super) subject: u16,
+    pub(crate) subject: u16,
     /// 0 to 999.
-    pub(super) detail: u16,
+    pub(crate) detail: u16,
 }
 
 impl Enhanced {
@@ -93,7 +93,7 @@ fn number(digits: &[u8]) -> Option<u16> {
 
 /// Puts replies together from the bytes in which they arrive.
 #[derive(Debug, Default)]
-pub(super) struct ReplyReader {
+pub(crate) struct ReplyReader {
     line: Vec<u8>,
     lines: Vec<Box<[u8]>>,
     code: Option<u16>,
@@ -102,7 +102,7 @@ pub(super) struct ReplyReader {
 
 impl ReplyReader {
     /// Takes bytes until a reply is whole. Says how many it took; the rest belongs to what comes after.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Reply>), Failure> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(usize, Option<Reply>), Failure> {
         let mut taken = 0;
         while taken < bytes.len() {
             let rest = &bytes[taken..];
@@ -123,7 +123,7 @@ impl ReplyReader {
     }
 
     /// Whether a part of a reply has arrived.
-    pub(super) fn has_part(&self) -> bool {
+    pub(crate) fn has_part(&self) -> bool {
         self.code.is_some() || !self.line.is_empty()
     }
 

@@ -39,6 +39,9 @@ fn ask(args: &ProbeArgs, file: &Path) -> Result<(Module, Report), String> {
     let plan = config::load(file).map_err(|error| error.to_string())?.plan;
     let named = named(&plan, &args.module)?;
     let module = named.module.clone().ok_or_else(|| format!("error: module `{}` has no prober", args.module))?;
+    if module.kind().sends_mail {
+        return Err(format!("error: module `{}` sends mail: only the configuration's checks do", args.module));
+    }
     let timeout = args.timeout.map(|span| span.0).filter(|timeout| !timeout.is_zero());
     let timeout = timeout.or(named.timeout).unwrap_or(TIMEOUT_DEFAULT);
     let mut target = Target::new(args.target.as_str());

@@ -4,6 +4,8 @@
 
 pub(crate) mod wire;
 
+use tokio::time::{Instant, timeout_at};
+
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Channel;
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
@@ -28,12 +30,14 @@ pub(crate) struct Imap {
     commands: u32,
     /// What the server can do, in upper case, as it said last.
     capabilities: Vec<String>,
+    /// Whether the dialogue goes into the notes.
+    is_noted: bool,
 }
 
 impl Imap {
     /// Takes a connection over which nothing was said yet.
     pub(crate) const fn new(channel: Channel) -> Self {
-        Self { channel, commands: 0, capabilities: Vec::new() }
+        Self { channel, commands: 0, capabilities: Vec::new(), is_noted: true }
     }
 
     /// The connection, to be encrypted.
@@ -84,7 +88,9 @@ impl Imap {
 
     /// Sends a command and reads the data up to its end, which must be OK.
     pub(crate) async fn command(&mut self, recorder: &mut Recorder, line: &str) -> Result<Vec<Vec<Token>>, Failure> {
-        recorder.sent(line);
+        if self.is_noted {
+            recorder.sent(line);
+        }
         let tag = self.send_tagged(line).await?;
         let data = self.answer(recorder, &tag, line.split(' ').next().unwrap_or(line)).await?;
         Ok(data)
@@ -134,10 +140,38 @@ impl Imap {
         Err(Failure::new(Reason::ProtocolError, format_args!("more than {CHALLENGES_MAX} challenges")))
     }
 
+    /// Whether the dialogue goes into the notes from here on: repetitions would fill them.
+    pub(crate) const fn take_notes(&mut self, is_noted: bool) {
+        self.is_noted = is_noted;
+    }
+
+    /// Waits, in a folder, until the server has news or it is `until` (RFC 9051 section 6.3.13).
+    pub(crate) async fn idle(&mut self, recorder: &mut Recorder, until: Instant) -> Result<(), Failure> {
+        let tag = self.send_tagged("IDLE").await?;
+        for _ in 0..RESPONSES_MAX {
+            match self.read(recorder).await? {
+                Response::Continue(_) => {
+                    let news = timeout_at(until, self.channel.arrives()).await;
+                    news.unwrap_or(Ok(()))?;
+                    self.send("DONE\r\n").await?;
+                    return self.answer(recorder, &tag, "IDLE").await.map(drop);
+                }
+                Response::Status { tag: Some(ended), state, text } if ended == tag.as_bytes() => {
+                    return judge("IDLE", state, &text);
+                }
+                Response::Status { tag: None, state: State::Bye, text } => return Err(bye(&text)),
+                Response::Status { .. } | Response::Data(_) => {}
+            }
+        }
+        Err(Failure::new(Reason::TooLong, format_args!("more than {RESPONSES_MAX} responses to IDLE")))
+    }
+
     /// Reads one response.
     pub(crate) async fn read(&mut self, recorder: &mut Recorder) -> Result<Response, Failure> {
         let response = wire::read(&mut self.channel).await?;
-        note(recorder, &response);
+        if self.is_noted {
+            note(recorder, &response);
+        }
         Ok(response)
     }
 

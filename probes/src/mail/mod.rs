@@ -1,0 +1,401 @@
+//! Kind `mail`: does a mail really arrive? One is handed in (step `submit`) and looked for in its mailbox (step `fetch`).
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `settings` | what can be set |
+//! | `token` | how mails of a check are told from all others: the only state there is |
+//! | `message` | what a mail looks like |
+//! | `submit` | handing it in, by the client of kind `smtp` |
+//! | `folder`, `watch` | looking for it, by the client of kind `mailbox` |
+//! | `headers`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
+//! | `measures` | what is written down |
+//!
+//! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Mails of earlier runs that are
+//! met on the way are counted and deleted.
+
+mod dsn;
+mod folder;
+mod headers;
+mod measures;
+mod message;
+mod read;
+mod settings;
+mod submit;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a post office runs beside the probe, and has a clock")]
+mod tests;
+mod token;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use settings::{Content, Junk, Settings};
+
+use crate::failure::{Failure, Place, Reason, shown};
+use crate::mail::folder::Role;
+use crate::mail::measures::{
+    ARRIVED, AUTH_PASS, AUTH_RESULT_INFO, BODY_INTACT, BOUNCE_STATUS_INFO, BOUNCED, CONTENT_TEST_OK, DELAY_NOTICES,
+    DELETED, DELIVERY, DUPLICATES, FOLDER_INFO, FORGED, HEADER_INTACT, HOP_DELAY, HOPS, HOPS_SKEWED, HOPS_WITHOUT_TLS,
+    JUNK, LAG, LATE, LATE_AGE, RETURNED, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, TOKEN_PRESENT, UNKNOWN,
+};
+use crate::mail::message::Message;
+use crate::mail::read::Reading;
+use crate::mail::submit::{DATA, Submission};
+use crate::mail::token::{CheckId, Key, Token};
+use crate::mail::watch::{RETRIEVAL, SELECT, SWEEP, Seen, TRANSIT, Watch};
+use crate::mailbox::settings::Encryption;
+use crate::mailbox::{self, Visit, imap_dialogue};
+use crate::measure::Measure;
+use crate::net::{CONNECT, Channel, Net, RESOLVE, TLS};
+use crate::phase::Phase;
+use crate::probe::Probe;
+use crate::recorder::Recorder;
+use crate::smtp::asked::Asked;
+use crate::smtp::dialogue;
+use crate::smtp::login::AUTH;
+use crate::target::{Invalid, Target};
+
+/// What of the run's time is kept for its end, as a divisor. Chosen: 5 %.
+const RESERVE_DIVISOR: u32 = 20;
+/// Most bytes of a mail beyond those that were sent. Chosen: what filters and lists add.
+const ADDED_BYTES_MAX: usize = 256 * 1024;
+/// Hops whose delay has a series of its own. Chosen: a long way has half of it.
+const HOPS_SHOWN_MAX: usize = 10;
+/// Longest time a second copy is looked for. It is not worth more of the run.
+const SECOND_LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// Sends a mail and looks for it.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    settings: Arc<Settings>,
+    asked: Asked,
+    check: CheckId,
+    submit: Arc<str>,
+    fetch: Arc<str>,
+    /// How many mails were made.
+    number: AtomicU32,
+}
+
+impl Probe for Mail {
+    const NAME: &'static str = "mail";
+    const ABOUT: &'static str =
+        "Does a mail really arrive? Sends one and finds it again in its mailbox, over IMAP; deletes it afterwards.";
+    const TARGET: &'static str = "where the mail is handed in: a server with a port (smtp.example.org:587, \
+                                  [2001:db8::1]:25), or a domain (example.org: the first of its MX that takes it)";
+    const PHASES: &'static [Phase] = &[
+        RESOLVE,
+        CONNECT,
+        dialogue::GREETING,
+        dialogue::EHLO,
+        dialogue::STARTTLS,
+        TLS,
+        AUTH,
+        dialogue::MAIL,
+        dialogue::RCPT,
+        DATA,
+        dialogue::RSET,
+        dialogue::QUIT,
+        mailbox::CAPABILITY_PHASE,
+        mailbox::LOGIN,
+        SELECT,
+        TRANSIT,
+        RETRIEVAL,
+        SWEEP,
+        mailbox::LOGOUT,
+    ];
+    const HAS_STEPS: bool = true;
+    const SENDS_MAIL: bool = true;
+    const MEASURES: &'static [&'static Measure] = measures::ALL;
+    type Settings = Settings;
+
+    fn bind(settings: &Arc<Settings>, target: &Target) -> Result<Self, Invalid> {
+        let asked = Asked::of_target(target, settings.submit.port)?;
+        let (from, to) = (settings.from.to_string(), settings.to.to_string());
+        let check = CheckId::of(&[target.text(), &from, &to, &settings.fetch_identity]);
+        Ok(Self {
+            settings: Arc::clone(settings),
+            asked,
+            check,
+            submit: "submit".into(),
+            fetch: "fetch".into(),
+            number: AtomicU32::new(0),
+        })
+    }
+
+    fn begin(_: &Settings, recorder: &mut Recorder) {
+        recorder.read(&SENT, 0.0);
+    }
+
+    async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
+        let settings = &*self.settings;
+        // A mail that could not be looked for is not sent.
+        if let Some(account) = &settings.fetch.account {
+            account.credentials(net)?;
+        }
+        let key = match &settings.token_key {
+            Some(secret) => Key::of_secret(&net.secret(secret)?),
+            None => Key::of_process()?,
+        };
+        let number = self.number.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let token = Token::new(&key, self.check, recorder.wall_clock(), number)?;
+        let message = Message::new(settings, &token);
+        recorder.note(format_args!("the mail's token is {}", token.text()));
+
+        let submission = Submission { net, settings, asked: &self.asked, step: &self.submit };
+        let handed_in = submission.hand_in(recorder, &message).await;
+        recorder.leave_step();
+        recorder.read(&SIZE, message.on_the_wire().len() as f64);
+        let taken = match handed_in {
+            Ok(taken) => taken,
+            Err(failure) => return self.judge_refusal(recorder, failure),
+        };
+        recorder.read(&SENT, 1.0);
+        self.look_for(net, recorder, &Trip { key, token, message, taken }).await
+    }
+}
+
+/// A mail that was sent.
+struct Trip {
+    key: Key,
+    token: Token,
+    message: Message,
+    /// When a server took it.
+    taken: Instant,
+}
+
+impl Mail {
+    /// What a filter must stop may be refused at once.
+    fn judge_refusal(&self, recorder: &mut Recorder, failure: Failure) -> Result<(), Failure> {
+        let is_of_content =
+            failure.reason() == Reason::Rejected && failure.place().is_some_and(|place| place.phase == DATA);
+        let Some(test) = self.content_test().filter(|_| is_of_content) else { return Err(failure) };
+        recorder.note(format_args!("refused, as it must be: {failure}"));
+        recorder.read_with(&CONTENT_TEST_OK, &[test], 1.0);
+        Ok(())
+    }
+
+    /// Which filter is tested.
+    fn content_test(&self) -> Option<&'static str> {
+        match self.settings.content {
+            Content::Plain => None,
+            Content::Gtube => Some("gtube"),
+            Content::Eicar => Some("eicar"),
+        }
+    }
+
+    async fn look_for(&self, net: &Net, recorder: &mut Recorder, trip: &Trip) -> Result<(), Failure> {
+        let whole = recorder.deadline() - recorder.started();
+        let end = recorder.deadline() - whole / RESERVE_DIVISOR;
+        let mut seen = Seen::default();
+        let mut reading = None;
+        recorder.step(&self.fetch);
+        let looked = match timeout_at(end, self.visit(net, recorder, trip, end, &mut seen, &mut reading)).await {
+            Ok(looked) => looked,
+            Err(_) => {
+                let phase = recorder.current_phase().map_or("no phase", Phase::name);
+                Err(Failure::new(Reason::Timeout, format_args!("still in {phase} when the run had to end")))
+            }
+        };
+        let looked = looked.map_err(|failure| recorder.leg_failed(failure));
+        recorder.leave_step();
+        self.write_down(recorder, trip, &seen, reading.as_ref());
+        match looked {
+            Err(failure) if seen.arrival.is_none() && seen.bounce.is_none() => {
+                let unseen = Failure::new(Reason::MailUnseen, format_args!("the mail was sent, but: {failure}"));
+                return Err(match failure.place() {
+                    Some(place) => unseen.at(place.clone()),
+                    None => unseen,
+                });
+            }
+            // The mail is there: what broke afterwards changes nothing.
+            Err(failure) => recorder.note(format_args!("after the mail was found: {failure}")),
+            Ok(()) => {}
+        }
+        recorder.read(&ARRIVED, f64::from(u8::from(seen.arrival.is_some())));
+        let phase = if seen.arrival.is_some() { RETRIEVAL } else { TRANSIT };
+        let place = Place { step: Some(Arc::clone(&self.fetch)), phase };
+        let verdict = self.verdict(recorder, &seen, reading.as_ref()).map_err(|failure| failure.at(place));
+        if let Some(test) = self.content_test() {
+            recorder.read_with(&CONTENT_TEST_OK, &[test], f64::from(u8::from(verdict.is_ok())));
+        }
+        verdict
+    }
+
+    /// The visit to the mail store.
+    async fn visit(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        trip: &Trip,
+        end: Instant,
+        seen: &mut Seen,
+        reading: &mut Option<Reading>,
+    ) -> Result<(), Failure> {
+        let settings = &*self.settings;
+        let (host, port) = (&settings.fetch_host, settings.fetch_port.get());
+        let peer = net.choose_peer(recorder, host, port, settings.fetch.family).await?;
+        let source = settings.fetch.source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
+        let channel = Channel::open(net, recorder, peer, source).await?;
+        let visit = Visit { net, settings: &settings.fetch, name: host };
+        let channel = match settings.fetch.encryption {
+            Encryption::Tls => visit.encrypt(recorder, channel).await?,
+            Encryption::Starttls | Encryption::None => channel,
+        };
+        let mut imap = imap_dialogue::enter(&visit, recorder, channel).await?;
+        recorder.enter(SELECT);
+        let folders = folder::folders(&mut imap, recorder, &settings.folders).await?;
+        let watch = Watch {
+            token: &trip.token,
+            check: self.check,
+            key: &trip.key,
+            given_up_after: recorder.deadline() - recorder.started(),
+            sweep_after: settings.sweep_after.0,
+            folders: &folders,
+        };
+        recorder.enter(TRANSIT);
+        watch.wait(&mut imap, recorder, seen, end).await?;
+        if let Some(arrival) = &seen.arrival {
+            recorder.enter(RETRIEVAL);
+            let place = arrival.place;
+            let bytes_max = trip.message.body.len() + ADDED_BYTES_MAX;
+            if folder::select(&mut imap, recorder, &folders[place.folder]).await?
+                && let Some(fetched) = folder::fetch_whole(&mut imap, recorder, place.uid, bytes_max).await?
+            {
+                let trusted = &settings.trusted_authserv_ids;
+                *reading = Some(Reading::of(&fetched.text, &trip.message, &trip.token, trusted));
+            }
+            // Another copy of it may lie in a folder that was looked into before.
+            let limit = end.min(recorder.now() + SECOND_LOOK_MAX);
+            timeout_at(limit, watch.look(&mut imap, recorder, seen))
+                .await
+                .map_err(|_| Failure::new(Reason::Timeout, "no second look in time"))??;
+        }
+        recorder.enter(SWEEP);
+        watch.sweep(&mut imap, recorder, seen).await?;
+        mailbox::part(recorder, async |recorder| imap.command(recorder, "LOGOUT").await.map(drop)).await;
+        Ok(())
+    }
+
+    /// What it means.
+    fn verdict(&self, recorder: &Recorder, seen: &Seen, reading: Option<&Reading>) -> Result<(), Failure> {
+        let settings = &*self.settings;
+        let is_test = settings.content != Content::Plain;
+        let Some(arrival) = &seen.arrival else {
+            if is_test {
+                return Ok(());
+            }
+            return Err(match &seen.bounce {
+                Some(status) => {
+                    let status = status.as_deref().unwrap_or("none");
+                    Failure::new(
+                        Reason::Bounced,
+                        format_args!("a notice says that the mail is not delivered, status {status}"),
+                    )
+                }
+                None => {
+                    let waited = recorder.elapsed();
+                    Failure::new(
+                        Reason::MailMissing,
+                        format_args!("the mail is not in the mailbox {waited:.0?} after it was sent"),
+                    )
+                }
+            });
+        };
+        match arrival.role {
+            Role::Junk if is_test => return Ok(()),
+            Role::Inbox | Role::Other if is_test => {
+                return Err(Failure::new(Reason::MailUnfiltered, "what a filter must stop was put into the mailbox"));
+            }
+            Role::Junk if settings.junk == Junk::Fail => {
+                return Err(Failure::new(Reason::MailJunked, "the mail was filed as junk"));
+            }
+            Role::Junk | Role::Inbox | Role::Other => {}
+        }
+        let Some(reading) = reading else { return Ok(()) };
+        if let Some(method) = settings.require_authentication.iter().find(|method| !reading.passes(**method)) {
+            let message = format_args!("the receiving side did not find that {} passes", method.name());
+            return Err(Failure::new(Reason::MailUnauthenticated, message));
+        }
+        if settings.fail_if_altered && !reading.is_intact() {
+            let changed = reading.headers_intact.iter().filter(|(_, intact)| !intact).map(|(name, _)| *name);
+            let changed: Vec<&str> = changed.chain((!reading.body_intact).then_some("body")).collect();
+            return Err(Failure::new(Reason::MailAltered, format_args!("changed on the way: {}", changed.join(", "))));
+        }
+        Ok(())
+    }
+
+    fn write_down(&self, recorder: &mut Recorder, trip: &Trip, seen: &Seen, reading: Option<&Reading>) {
+        let truth = |is: bool| f64::from(u8::from(is));
+        if let Some(arrival) = &seen.arrival {
+            let delivery = arrival.at.saturating_duration_since(trip.taken);
+            recorder.read(&DELIVERY, delivery.as_secs_f64());
+            if let Some(stored) = arrival.stored {
+                let elapsed = recorder.now().saturating_duration_since(arrival.at);
+                let lag = recorder.wall_clock().duration_since(stored).unwrap_or_default().saturating_sub(elapsed);
+                recorder.read(&LAG, lag.min(delivery).as_secs_f64());
+            }
+            recorder.read_with(&FOLDER_INFO, &[arrival.role.name()], 1.0);
+            recorder.read(&JUNK, truth(arrival.role == Role::Junk));
+        }
+        let tally = &seen.tally;
+        for (measure, count) in [
+            (&LATE, tally.late),
+            (&DUPLICATES, tally.duplicates),
+            (if trip.key.lasts { &FORGED } else { &UNKNOWN }, tally.unsealed),
+            (&RETURNED, tally.late_bounces),
+            (&DELAY_NOTICES, tally.delay_notices),
+        ] {
+            recorder.read(measure, f64::from(count));
+        }
+        recorder.read(&DELETED, tally.deleted as f64);
+        if tally.late > 0 {
+            recorder.read(&LATE_AGE, tally.late_age.as_secs_f64());
+        }
+        recorder.read(&BOUNCED, truth(seen.bounce.is_some()));
+        if let Some(Some(status)) = &seen.bounce {
+            recorder.read_with(&BOUNCE_STATUS_INFO, &[status], 1.0);
+        }
+        if let Some(reading) = reading {
+            write_down_reading(recorder, reading);
+        }
+    }
+}
+
+fn write_down_reading(recorder: &mut Recorder, reading: &Reading) {
+    let truth = |is: bool| f64::from(u8::from(is));
+    let places = reading.places;
+    for (place, present) in [
+        ("message_id", places.message_id),
+        ("header", places.header),
+        ("subject", places.subject),
+        ("body", places.body),
+    ] {
+        recorder.read_with(&TOKEN_PRESENT, &[place], truth(present));
+    }
+    recorder.read(&BODY_INTACT, truth(reading.body_intact));
+    for (header, intact) in &reading.headers_intact {
+        recorder.read_with(&HEADER_INTACT, &[&header.to_ascii_lowercase()], truth(*intact));
+    }
+    recorder.read(&HOPS, reading.hops.len() as f64);
+    let count = |counts: fn(&read::Hop) -> bool| reading.hops.iter().filter(|hop| counts(hop)).count() as f64;
+    recorder.read(&HOPS_WITHOUT_TLS, count(|hop| hop.in_the_open));
+    recorder.read(&HOPS_SKEWED, count(|hop| hop.is_skewed));
+    for (index, hop) in reading.hops.iter().take(HOPS_SHOWN_MAX).enumerate() {
+        recorder.read_with(&HOP_DELAY, &[&(index + 1).to_string()], hop.delay.as_secs_f64());
+    }
+    for (method, result) in &reading.authentication {
+        recorder.read_with(&AUTH_PASS, &[method.name()], truth(*result == "pass"));
+        recorder.read_with(&AUTH_RESULT_INFO, &[method.name(), result], 1.0);
+        recorder.note(format_args!("{} {}", method.name(), shown(result.as_bytes(), 20)));
+    }
+    if let Some(score) = reading.spam_score {
+        recorder.read(&SPAM_SCORE, score);
+    }
+    if let Some(flagged) = reading.spam_flagged {
+        recorder.read(&SPAM_FLAGGED, truth(flagged));
+    }
+}
