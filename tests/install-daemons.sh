@@ -7,6 +7,10 @@ set -euo pipefail
 
 packages=(
     nginx-light postfix bind9 bind9-dnsutils openssl    # what is probed
+    dovecot-imapd dovecot-pop3d dovecot-lmtpd           # where mail is kept
+    dovecot-managesieved dovecot-sieve
+    postgrey                                            # lets strangers wait
+    swaks                                               # sends mail
     prometheus prometheus-alertmanager                  # who asks: servers, promtool, amtool
     prometheus-blackbox-exporter                        # what tuermer is compared with
     chromium                                            # looks at the pages

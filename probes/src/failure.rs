@@ -179,7 +179,7 @@ reasons! {
     RcodeUnexpected "rcode_unexpected" Unexpected;
     /// A rule on DNS records failed.
     RecordUnexpected "record_unexpected" Unexpected;
-    /// The mailbox holds more than the module allows.
+    /// The mailbox has no room left, or holds more than the module allows.
     MailboxFull "mailbox_full" Unexpected;
     /// The domain takes no mail: no MX, or a null MX.
     MxMissing "mx_missing" Unexpected;

@@ -9,6 +9,7 @@ mod dashboards;
 mod demo;
 mod guard;
 mod mail;
+mod mailbox;
 mod migration;
 mod names;
 mod old_tls;
@@ -19,5 +20,6 @@ mod process;
 mod reload;
 mod revocation;
 mod secrets;
+mod submission;
 #[path = "../support/mod.rs"]
 mod support;

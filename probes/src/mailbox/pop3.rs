@@ -41,6 +41,10 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
             .collect();
         match account.choose(&offered, pop3.channel.is_encrypted())? {
             Some(mechanism) => pop3.authenticate(recorder, mechanism, account.login(visit.net, mechanism)?).await?,
+            // A server that says what it can do says this too (RFC 2449 section 6.3).
+            None if !capabilities.is_empty() && !capabilities.iter().any(|line| line == "USER") => {
+                return Err(Failure::new(Reason::AuthMissing, "the server offers no way to log in"));
+            }
             None => {
                 let credentials = account.credentials(visit.net)?;
                 pop3.user_and_pass(recorder, &credentials.username, &credentials.password).await?;

@@ -246,6 +246,9 @@ async fn older_servers_are_logged_in_to_by_their_own_commands() {
 async fn where_no_login_is_offered_none_is_tried() {
     let disabled = answering(imap(), "CAPABILITY", "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\na1 OK\r\n");
     assert_eq!(gist(&asked(disabled, settings("imap"), AMPLE).await), "auth_missing in login");
+    // Dovecot's list where it wants the channel encrypted first.
+    let silent = answering(pop3(), "CAPA", "+OK\r\nTOP\r\nUIDL\r\nSTLS\r\nSASL\r\n.\r\n");
+    assert_eq!(gist(&asked(silent, settings("pop3"), AMPLE).await), "auth_missing in login");
     let wanted = with(settings("imap"), json!({"mechanism": "SCRAM-SHA-256"}));
     assert_eq!(gist(&asked(whole(&imap()), wanted, AMPLE).await), "auth_missing in login");
     let mut stages = sieve();

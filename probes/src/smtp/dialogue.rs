@@ -8,7 +8,7 @@ use crate::recorder::Recorder;
 use crate::smtp::address::Mailbox;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;
-use crate::smtp::judge::{Command, judge};
+use crate::smtp::judge::{Command, denies_relaying, judge};
 use crate::smtp::login;
 use crate::smtp::measures::{GREYLISTED, INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_ACCEPTED};
 use crate::smtp::settings::{Encryption, Greylisting, Protocol, SmtpSettings, Starttls};
@@ -202,6 +202,7 @@ impl Question<'_> {
         Ok(match reply.code / 100 {
             2 => Refusal::Taken,
             5 => Refusal::Refused,
+            _ if denies_relaying(&reply) => Refusal::Refused,
             _ => Refusal::Postponed,
         })
     }

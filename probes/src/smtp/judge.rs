@@ -93,6 +93,12 @@ fn is_greylisting(reply: &Reply) -> bool {
         && reply.mentions(&["try again later", "try later", "retry later", "come back later", "try again in "])
 }
 
+/// Whether a refusal for now is one for good: Postfix denies relaying so unless told otherwise, so that a mistake in its
+/// settings loses no mail (`defer_unauth_destination`): 454 4.7.1 … Relay access denied.
+pub(super) fn denies_relaying(reply: &Reply) -> bool {
+    reply.code / 100 == 4 && reply.mentions(&["relay access denied", "relaying denied"])
+}
+
 fn permanent(command: Command, reply: &Reply) -> Reason {
     let status = reply.enhanced().map(|status| (status.subject, status.detail));
     match (command, status) {
@@ -102,6 +108,7 @@ fn permanent(command: Command, reply: &Reply) -> Reason {
         (Command::Mail, _) => Reason::SenderRefused,
         // A server may judge the sender only when it knows a recipient; the status tells (RFC 3463 section 3.2).
         (Command::Rcpt, Some((1, 7 | 8))) => Reason::SenderRefused,
+        (Command::Rcpt, Some((2, 2))) => Reason::MailboxFull,
         (Command::Rcpt, _) => Reason::RecipientRefused,
         _ => Reason::Rejected,
     }
@@ -137,6 +144,17 @@ mod tests {
         assert_eq!(refused(Command::Mail), Some(Reason::SenderRefused));
         assert_eq!(refused(Command::Rcpt), Some(Reason::RecipientRefused));
         assert_eq!(verdict(Command::Rcpt, 550, "5.1.8 <x@y>: Domain not found"), Some(Reason::SenderRefused));
+        let full = "5.2.2 <x@y> Quota exceeded (mailbox for user is full)";
+        assert_eq!(verdict(Command::Rcpt, 552, full), Some(Reason::MailboxFull));
+    }
+
+    #[test]
+    fn relaying_that_is_denied_for_now_is_denied() {
+        let denies = |code, text: &str| denies_relaying(&Reply { code, lines: vec![text.as_bytes().into()] });
+
+        assert!(denies(454, "4.7.1 <x@elsewhere.example>: Relay access denied"));
+        assert!(!denies(450, "4.2.0 <relay@elsewhere.example>: Recipient address rejected: Greylisted"));
+        assert!(!denies(250, "2.1.5 Ok"));
     }
 
     #[test]

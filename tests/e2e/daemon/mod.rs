@@ -3,9 +3,12 @@
 pub(crate) mod alertmanager;
 pub(crate) mod bind;
 pub(crate) mod blackbox;
+pub(crate) mod dovecot;
 pub(crate) mod nginx;
 pub(crate) mod openssl;
 pub(crate) mod postfix;
+pub(crate) mod postgrey;
 pub(crate) mod prometheus;
+pub(crate) mod swaks;
 
 pub(crate) use crate::process::{Daemon, PATIENCE, eventually, folder, free_address, tuermer};

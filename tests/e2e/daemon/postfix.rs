@@ -24,11 +24,16 @@ const PRIVATE: &[&str] =
 impl Postfix {
     /// Starts Postfix for `town.example` with the mailbox `clerk`; `settings` are lines for main.cf.
     pub(crate) fn start(settings: &str, pem: Option<&Pem<'_>>) -> Option<Self> {
-        Self::start_at(free_address(), settings, pem)
+        Self::start_with(free_address(), settings, "", pem)
     }
 
-    /// The same service again.
-    pub(crate) fn start_at(address: SocketAddr, settings: &str, pem: Option<&Pem<'_>>) -> Option<Self> {
+    /// The same at a given address, with more lines for master.cf.
+    pub(crate) fn start_with(
+        address: SocketAddr,
+        settings: &str,
+        services: &str,
+        pem: Option<&Pem<'_>>,
+    ) -> Option<Self> {
         let program = program(&["/usr/lib/postfix/sbin/master"])?;
         if !geteuid().is_root() {
             assert!(std::env::var("DAEMONS").as_deref() != Ok("required"), "Postfix needs root");
@@ -78,10 +83,12 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 anvil unix - - n - 1 anvil
 discard unix - - n - - discard
+lmtp unix - - n - - lmtp
 error unix - - n - - error
 proxymap unix - - n - - proxymap
 tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
+{services}
 "
         );
         fs::write(at.join("etc/main.cf"), main).expect("written");
