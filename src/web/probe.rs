@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderName, RETRY_AFTER};
-use hyper::http::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::Instant;
 use tuermer_probes::net::{Guard, Net};
@@ -15,7 +14,7 @@ use crate::agent::Agent;
 use crate::exposition::{self, Format};
 use crate::history::Asked;
 use crate::plan::{Access, NamedModule, ProbeMetrics};
-use crate::web::{Body, answered, debug, gzip, plain, request};
+use crate::web::{Body, answered, debug, exposition_type, gzip, plain, request};
 
 const SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 /// The scrape timeout of a client that names none, in seconds (blackbox_exporter's).
@@ -162,18 +161,18 @@ fn answer_of(asked: &Asked, headers: &HeaderMap) -> Response<Body> {
     match asked.report.failure() {
         Some(failure) if asked.report.verdict() == Verdict::Unknown => unavailable(failure),
         _ => {
+            // blackbox_exporter never answers in OpenMetrics: only where the configuration asks for more than it has.
+            let format = match asked.shown {
+                ProbeMetrics::Blackbox => Format::Text,
+                ProbeMetrics::All => request::format(headers),
+            };
             let mut page = Vec::with_capacity(4096);
-            exposition::render_report(&asked.report, asked.kind, asked.shown, Format::Text, &mut page);
-            probe_answer(page, headers)
+            exposition::render_report(&asked.report, asked.kind, asked.shown, format, &mut page);
+            let packed = request::takes_gzip(headers);
+            let page = if packed { gzip::packed(page) } else { page };
+            answered(exposition_type(format, headers), page, packed)
         }
     }
-}
-
-/// An answer in the text format, in a gzip envelope where the client takes one.
-fn probe_answer(page: Vec<u8>, headers: &HeaderMap) -> Response<Body> {
-    let packed = request::takes_gzip(headers);
-    let page = if packed { gzip::packed(page) } else { page };
-    answered(HeaderValue::from_static(request::text_type(headers)), page, packed)
 }
 
 /// Why a module that carries secrets is not for everybody, and what opens it.

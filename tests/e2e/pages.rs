@@ -56,6 +56,23 @@ async fn metrics_are_offered_in_both_formats() {
 }
 
 #[tokio::test]
+async fn an_answer_is_openmetrics_only_where_the_configuration_wants_more_than_the_reference_has() {
+    const MODULE: &str = "modules: { port: { prober: tcp, tcp: { preferred_ip_protocol: ip4 } } }\n";
+    let client = reqwest::Client::new();
+    for (what, expected, end) in [("blackbox", "text/plain", "\n"), ("all", "application/openmetrics-text", "# EOF\n")]
+    {
+        let tuermer = Tuermer::start(&format!("{MODULE}probe_metrics: {what}\n"));
+        let url = format!("http://{0}/probe?module=port&target={0}", tuermer.address);
+        let request = client.get(url).header("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+        let response = request.send().await.unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let text = response.text().await.unwrap();
+        assert!(content_type.starts_with(expected), "{what}: {content_type}");
+        assert!(text.contains("\nprobe_success 1") && text.ends_with(end), "{what}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn requests_for_probes_are_refused_in_the_order_of_the_reference() {
     let tuermer = Tuermer::start(CONFIG);
     assert_eq!(tuermer.get("/probe?module=nothing").await.0, 400);
