@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::metadata::Metadata;
 use super::{ALPN, message};
-use crate::http::module::has_material;
 use crate::http::settings::or_default;
+use crate::http::tls::has_material;
 use crate::net::{Family, Tls, TlsSettings};
 use crate::secret::Secret;
 use crate::settings::{IpProtocol, yes};

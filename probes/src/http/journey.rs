@@ -157,7 +157,7 @@ impl Journey<'_> {
 
     /// One request and the head of its answer.
     async fn ask(&self, net: &Net, recorder: &mut Recorder) -> Result<Answer, Failure> {
-        let tls = if self.route.is_target { &self.settings.tls } else { &self.settings.tls_elsewhere };
+        let tls = self.settings.tls.choose(self.route.is_target, self.route.is_home);
         let destination = Destination {
             url: &self.url,
             address: self.address,

@@ -25,6 +25,7 @@ mod proxy;
 mod redirect;
 pub(crate) mod settings;
 mod size;
+pub(crate) mod tls;
 mod token;
 mod tunnel;
 pub(crate) mod url;

@@ -19,10 +19,11 @@ use super::digest;
 use super::headers::Headers;
 use super::proxy::{Proxies, Wrong};
 use super::settings::Written;
+use super::tls::Clients;
 use super::token::TokenServer;
 use super::verdict::Rules;
 use crate::failure::{Failure, Reason};
-use crate::net::{Family, Net, Tls, TlsSettings, TlsVersion};
+use crate::net::{Family, Net, TlsVersion};
 use crate::secret::Secret;
 
 /// How a module asks and what it expects, ready to be used any number of times.
@@ -54,12 +55,7 @@ pub(crate) struct Settings {
     pub(super) http3: bool,
     /// Whether a proxy is configured that HTTP/3 cannot go through.
     pub(super) passes_proxy_by: bool,
-    /// For the target.
-    pub(super) tls: Tls,
-    /// For other hosts that a redirect leads to: `server_name` is not their name.
-    pub(super) tls_elsewhere: Tls,
-    /// Whether the TLS settings can be at fault, which is then found also for a target without TLS.
-    has_tls_material: bool,
+    pub(super) tls: Clients,
     /// The proxies to ask through.
     pub(super) proxies: Option<Proxies>,
     /// Whether the target's name is left to the proxy.
@@ -82,7 +78,7 @@ impl Settings {
         if let Some((reason, message)) = &self.unusable {
             return Err(Failure::new(*reason, message));
         }
-        if self.has_tls_material { self.tls.check(net) } else { Ok(()) }
+        self.tls.check(net)
     }
 
     /// Whether the body counts, also where blackbox_exporter reads none.
@@ -128,7 +124,6 @@ impl Settings {
             unusable.get_or_insert((Reason::ConfigUnusable, message.into()));
             None
         });
-        let elsewhere = TlsSettings { server_name: None, ..written.tls_config.clone() };
         Ok(Self {
             family,
             follow_redirects: written.no_follow_redirects.map_or(written.follow_redirects, |no| !no),
@@ -158,9 +153,7 @@ impl Settings {
             ),
             http3,
             passes_proxy_by,
-            has_tls_material: has_material(&written.tls_config),
-            tls: Tls::new(written.tls_config.clone(), alpn).checking_revoked(written.check_revoked),
-            tls_elsewhere: Tls::new(elsewhere, alpn).checking_revoked(written.check_revoked),
+            tls: Clients::of(&written.tls_config, alpn, written.check_revoked),
             proxies,
             skips_resolving,
             unusable,
@@ -183,23 +176,6 @@ impl JsonSchema for Settings {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         Written::json_schema(generator)
     }
-}
-
-/// Whether the settings name anything that can be at fault.
-pub(crate) fn has_material(tls: &TlsSettings) -> bool {
-    let TlsSettings { insecure_skip_verify: _, server_name: _, ca, ca_file, ca_ref, .. } = tls;
-    let TlsSettings { cert, cert_file, cert_ref, key, key_file, key_ref, min_version, max_version, .. } = tls;
-    ca.is_some()
-        || ca_file.is_some()
-        || ca_ref.is_some()
-        || cert.is_some()
-        || cert_file.is_some()
-        || cert_ref.is_some()
-        || key.is_some()
-        || key_file.is_some()
-        || key_ref.is_some()
-        || min_version.is_some()
-        || max_version.is_some()
 }
 
 /// What blackbox_exporter takes and cannot be used here, or nowhere.

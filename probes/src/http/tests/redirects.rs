@@ -1,5 +1,7 @@
 //! Redirects, cookies, and where credentials go.
 
+use rcgen::ExtendedKeyUsagePurpose;
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 
 use super::site::{Seen, Site, page, redirect};
@@ -285,6 +287,32 @@ async fn nothing_confidential_goes_to_another_port_or_loses_encryption() {
         assert_eq!(site.seen()[0].header("x-api-key"), "");
     }
     assert_eq!(read(&report, "http_ssl"), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_client_certificate_stays_with_its_origin() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = authority.leaf(&["localhost"]).server_for_clients_of(&clients, &rustls::version::TLS12);
+    let open = |first: Option<u16>| {
+        Site::open_encrypted(ServerConfig::clone(&server), move |seen| match (seen.path.as_str(), first) {
+            ("/own", _) => redirect(302, &format!("https://localhost:{}/", port(seen))),
+            ("/away", Some(port)) => redirect(302, &format!("https://localhost:{port}/")),
+            _ => page(""),
+        })
+    };
+    let other = open(None).await;
+    let site = open(Some(other.port())).await;
+    let client =
+        clients.leaf_with(&[], |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    let tls = json!({"ca": authority.pem(), "cert": client.pem, "key": client.key_pem, "server_name": "localhost"});
+    for trusted in [false, true] {
+        let settings = json!({"tls_config": tls, "trust_own_name_redirects": trusted});
+        let url = |path| format!("https://localhost:{}{path}", site.port());
+        assert_eq!(gist(&probe(settings.clone(), &url("/own")).await), "up");
+        // The other server takes nobody without a certificate.
+        assert_eq!(gist(&probe(settings, &url("/away")).await), "tls_alert in tls");
+    }
+    assert!(other.seen().is_empty());
 }
 
 #[tokio::test]

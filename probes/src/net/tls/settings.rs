@@ -176,6 +176,20 @@ impl TlsSettings {
         Ok(Pem { ca, cert, key, versions })
     }
 
+    /// The same without the client's certificate; `None` if there is none.
+    pub(crate) fn without_certificate(&self) -> Option<Self> {
+        let has_certificate = self.cert.is_some() || self.cert_file.is_some() || self.cert_ref.is_some();
+        has_certificate.then(|| Self {
+            cert: None,
+            cert_file: None,
+            cert_ref: None,
+            key: None,
+            key_file: None,
+            key_ref: None,
+            ..self.clone()
+        })
+    }
+
     /// The oldest and the newest version to accept.
     pub(super) fn range(&self) -> Result<RangeInclusive<TlsVersion>, Failure> {
         let min = self.min_version.unwrap_or(TlsVersion::Tls12);
