@@ -63,7 +63,7 @@ const PROCESS: &[Accepted] = &[
     accepted(
         &["P24"],
         &["exit"],
-        Reason::Choice,
+        Reason::Fix,
         "`dns`: a module without a section, which names no question, is refused; there every probe of it fails",
     ),
     accepted(
