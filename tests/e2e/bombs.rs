@@ -22,6 +22,7 @@ fn assert_small(tuermer: &Tuermer) {
     let status = std::fs::read_to_string(format!("/proc/{}/status", tuermer.daemon.id())).expect("it runs");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("KiB");
+    println!("{peak} KiB at most");
     assert!(peak < RESIDENT_KIB_MAX, "{peak} KiB were resident");
 }
 
@@ -49,10 +50,12 @@ async fn a_body_without_end_costs_little_and_ends_in_time() {
 modules:
   body: { prober: http, timeout: 2s, http: { preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: ['y{3}z'] } }
   limited: { prober: http, timeout: 2s, limits: { bytes_received: 1000000 }, http: { preferred_ip_protocol: ip4 } }
+  whole: { prober: http, timeout: 5s, http: { preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: ['y\\B'] } }
+  cel: { prober: http, timeout: 5s, http: { preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'body.a' } }
   tcp: { prober: tcp, timeout: 2s, tcp: { preferred_ip_protocol: ip4, query_response: [{ expect: y }] } }
 ",
     );
-    for module in ["body", "limited", "tcp"] {
+    for module in ["body", "limited", "whole", "cel", "tcp"] {
         let answers = ask(&tuermer, module, &server.address().to_string(), AT_ONCE).await;
         assert_eq!(answers.len(), AT_ONCE);
         for (status, text, took) in answers {
@@ -96,6 +99,24 @@ modules:
     for (status, text, _) in ask(&tuermer, "gzip", &server.address().to_string(), AT_ONCE).await {
         assert!(status == 200 && text.contains("\nprobe_success 0\n"), "{status}: {text}");
         assert!(text.contains("reason=\"body_too_large\""), "{text}");
+    }
+    assert_small(&tuermer);
+}
+
+#[tokio::test]
+async fn a_body_of_very_many_values_costs_little() {
+    let body = format!("[{}{{}}]", r#"{"a":1},"#.repeat(9_900));
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let server = Peer::play(vec![hear("\r\n\r\n"), say(head + &body), close()]).await;
+    let tuermer = Tuermer::start(
+        "probe_metrics: all
+modules:
+  cel: { prober: http, timeout: 10s, http: { preferred_ip_protocol: ip4, fail_if_body_json_matches_cel: 'body.map(x, x).size() == 3' } }
+",
+    );
+    for (status, text, _) in ask(&tuermer, "cel", &server.address().to_string(), AT_ONCE).await {
+        // A slow machine may not get through in the time that rules have.
+        assert!(status == 200 && text.contains("\nprobe_success 1\n") || status == 503, "{status}: {text}");
     }
     assert_small(&tuermer);
 }

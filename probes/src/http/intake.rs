@@ -16,8 +16,9 @@ use crate::net::Stamps;
 use crate::pattern_scan::Scans;
 use crate::recorder::Recorder;
 
-/// Most bytes of a body that are kept for rules that need it whole. Chosen: far above every page that a rule is written for.
-pub(super) const KEPT_BYTES_MAX: usize = 10 << 20;
+/// Most bytes of a body that are kept for rules that need it whole. Chosen: far above every page that a rule is written
+/// for, and so that ten of them at once leave the agent small.
+pub(super) const KEPT_BYTES_MAX: usize = 4 << 20;
 /// Bytes from which on a body is searched as it comes instead of kept. Chosen: most pages are smaller, and searched
 /// faster when they are whole.
 pub(super) const SEARCHED_WHOLE_BYTES_MAX: usize = 256 << 10;
@@ -172,6 +173,10 @@ impl<'r> Intake<'r> {
         }
         if length > KEPT_BYTES_MAX {
             return Err(too_large(format_args!("the body is larger than {KEPT_BYTES_MAX} bytes, all a rule sees")));
+        }
+        if length > self.kept.capacity() && length > SEARCHED_WHOLE_BYTES_MAX {
+            // All at once: to grow would need room for two. What is not written to costs no memory.
+            self.kept.reserve_exact(KEPT_BYTES_MAX - self.kept.len());
         }
         self.kept.extend_from_slice(bytes);
         Ok(())

@@ -15,9 +15,11 @@ use crate::failure::{Failure, Reason};
 const STEPS_MAX: u64 = 1_000_000;
 /// Most bytes that an expression may build: what it puts together from texts, lists and maps. Chosen: with the
 /// body it stays below what the agent may take in all.
-const BUILT_BYTES_MAX: u64 = 16 << 20;
+const BUILT_BYTES_MAX: u64 = 8 << 20;
 /// What a value within another costs beside its text. Chosen: about what the library allocates for it.
 const VALUE_BYTES: u64 = 48;
+/// What a map costs besides: its table.
+const TABLE_BYTES: u64 = 192;
 /// What a number costs that is not kept: less than its step.
 const NUMBER_BYTES: u64 = 8;
 
@@ -85,6 +87,7 @@ fn cost(value: &dyn Val, left: u64) -> u64 {
             sum += cost(value.as_ref(), left - sum);
         }
     } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
+        sum += TABLE_BYTES;
         for (key, value) in map.inner() {
             if sum > left {
                 break;

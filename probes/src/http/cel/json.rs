@@ -8,18 +8,21 @@ use ::cel::common::value::Val;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::failure::{Failure, Reason};
+use crate::http::intake::KEPT_BYTES_MAX;
 
-/// Largest body that CEL rules see in bytes. Chosen: far above every page that a rule is written for.
-pub(super) const JSON_BYTES_MAX: usize = 4 << 20;
+/// Largest body that CEL rules see in bytes: as much as is kept.
+pub(super) const JSON_BYTES_MAX: usize = KEPT_BYTES_MAX;
 /// Most values in it: each takes many times its two bytes in memory.
-pub(super) const JSON_VALUES_MAX: u32 = 100_000;
+pub(super) const JSON_VALUES_MAX: u32 = 50_000;
+/// How many values an object counts as that has something in it: the library keeps a table for each.
+pub(super) const OBJECT_VALUES: u32 = 4;
 /// How deep lists and objects may be within each other.
 pub(super) const JSON_DEPTH_MAX: u32 = 64;
 
 type Boxed = Box<dyn Val>;
 
 /// Reads a body.
-pub(super) fn value(body: &[u8]) -> Result<Boxed, Failure> {
+pub(super) fn value(body: Vec<u8>) -> Result<Boxed, Failure> {
     if body.len() > JSON_BYTES_MAX {
         let message = format_args!("the body is larger than {JSON_BYTES_MAX} bytes, all that CEL rules see");
         return Err(Failure::new(Reason::BodyTooLarge, message));
@@ -27,7 +30,7 @@ pub(super) fn value(body: &[u8]) -> Result<Boxed, Failure> {
     let no_json =
         |error: serde_json::Error| Failure::new(Reason::BodyUnexpected, format_args!("the body is no JSON: {error}"));
     // As Go does with bytes that are not UTF-8.
-    let text = String::from_utf8_lossy(body);
+    let text = String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     let mut left = JSON_VALUES_MAX;
     let mut deserializer = serde_json::Deserializer::from_str(&text);
     let value = Reader { left: &mut left, depth: 0 }.deserialize(&mut deserializer);
@@ -47,6 +50,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn take<E: Error>(&mut self, values: u32) -> Result<(), E> {
+        *self.left = self.left.saturating_sub(values);
+        if *self.left == 0 { Err(E::custom("too many values")) } else { Ok(()) }
+    }
+
     fn within<E: Error>(&mut self) -> Result<Reader<'_>, E> {
         if self.depth == JSON_DEPTH_MAX {
             return Err(E::custom(format_args!("more than {JSON_DEPTH_MAX} levels")));
@@ -58,11 +66,8 @@ impl Reader<'_> {
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Boxed;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Boxed, D::Error> {
-        *self.left = self.left.saturating_sub(1);
-        if *self.left == 0 {
-            return Err(D::Error::custom("too many values"));
-        }
+    fn deserialize<D: Deserializer<'de>>(mut self, deserializer: D) -> Result<Boxed, D::Error> {
+        self.take(1)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -113,6 +118,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Boxed, A::Error> {
         let mut map = HashMap::new();
         while let Some(key) = entries.next_key::<String>()? {
+            if map.is_empty() {
+                self.take(OBJECT_VALUES - 1)?;
+            }
             map.insert(CelMapKey::from(key), entries.next_value_seed(self.within()?)?);
         }
         Ok(Box::new(CelMap::from(map)))

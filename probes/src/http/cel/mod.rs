@@ -20,6 +20,8 @@ use ::cel::common::types::CelBool;
 use ::cel::{Context, Env, ExecutionError, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 use self::budget::{Budget, Cancel};
 use self::compile::Compiled;
@@ -28,6 +30,8 @@ use crate::recorder::Recorder;
 
 /// Longest time that the rules of a module take. Chosen: a thousand times what a rule on a status page takes.
 const EVALUATION_TIME_MAX: Duration = Duration::from_secs(2);
+/// One module's rules at a time: what a body becomes in memory is many times its size.
+static TURN: Semaphore = Semaphore::const_new(1);
 /// How long before the deadline of the run the rules have to be done: so that it is told what took so long.
 const MARGIN: Duration = Duration::from_millis(50);
 
@@ -118,21 +122,28 @@ impl Cel {
 
     /// Compares a body with the rules.
     pub(super) async fn judge(self: &Arc<Self>, recorder: &Recorder, body: Vec<u8>) -> Result<(), Failure> {
-        let budget = Arc::new(Budget::new());
-        let _cancel = Cancel(Arc::clone(&budget));
-        let rules = Arc::clone(self);
-        let work = tokio::task::spawn_blocking(move || rules.check(&body, &budget));
         let (now, deadline) = (recorder.now(), recorder.deadline());
         // Shortly before the deadline it is the answer that was late.
         let last = deadline.checked_sub(MARGIN).filter(|last| *last > now).unwrap_or(deadline);
-        match tokio::time::timeout_at(last.min(now + EVALUATION_TIME_MAX), work).await {
+        let Ok(Ok(turn)) = timeout_at(last, TURN.acquire()).await else {
+            return Err(Failure::new(Reason::AgentOverload, "CEL: the rules of other modules take too long"));
+        };
+        let budget = Arc::new(Budget::new());
+        let _cancel = Cancel(Arc::clone(&budget));
+        let rules = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            // Held until the work is done, also where the one who asked has gone.
+            let _turn = turn;
+            rules.check(body, &budget)
+        });
+        match timeout_at(last.min(recorder.now() + EVALUATION_TIME_MAX), work).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(error)) => Err(Failure::new(Reason::AgentPanic, format_args!("CEL: {error}"))),
             Err(_) => Err(Failure::new(Reason::AgentOverload, "CEL: the rules take too long on this body")),
         }
     }
 
-    fn check(&self, body: &[u8], budget: &Arc<Budget>) -> Result<(), Failure> {
+    fn check(&self, body: Vec<u8>, budget: &Arc<Budget>) -> Result<(), Failure> {
         let body = Body(json::value(body)?);
         if let Some(rule) = &self.fail_if
             && rule.evaluate(&body, budget)?
