@@ -68,7 +68,13 @@ pub(super) enum Wrong {
 impl Proxies {
     /// A module's proxies; none if it names none. `tls` is how encrypted proxies are trusted.
     pub(super) fn of(keys: &ProxyKeys<'_>, tls: &TlsSettings) -> Result<Option<Self>, Wrong> {
-        let environment = |name| environment(name).map(|url| Source::of(&Secret::inline(url))).transpose();
+        let environment = |name| {
+            let source = environment(name).map(|url| Source::of(&Secret::inline(url)));
+            source.transpose().map_err(|wrong| match wrong {
+                Wrong::Unreadable(_) => Wrong::Unreadable(format!("{name} in the environment is no URL")),
+                Wrong::OtherScheme => wrong,
+            })
+        };
         let (plain, encrypted, except) = if keys.from_environment {
             // A program that a web server started was told its client's headers in such variables, `Proxy:` among them.
             let is_cgi = std::env::var_os("REQUEST_METHOD").is_some();
