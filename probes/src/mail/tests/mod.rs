@@ -277,11 +277,14 @@ async fn what_filters_must_stop_may_not_arrive() {
     let junk = Rules::routed(|text| vec![("Unwanted", text.to_owned(), Duration::ZERO)]);
     let lost = Rules::routed(|_| Vec::new());
     let inbox = Rules::inbox(str::to_owned);
-    for (rules, test, expected) in
-        [(refusing, "gtube", "up"), (junk, "eicar", "up"), (lost, "gtube", "up"), (inbox, "eicar", "mail_unfiltered")]
-    {
+    for (rules, test, timeout, expected) in [
+        (refusing, "gtube", AMPLE, "up"),
+        (junk, "eicar", AMPLE, "up"),
+        (lost, "gtube", SHORT, "up"),
+        (inbox, "eicar", AMPLE, "mail_unfiltered"),
+    ] {
         let post = Post::open(rules).await;
-        let report = sent_with(&post, json!({"content": test}), SHORT).await;
+        let report = sent_with(&post, json!({"content": test}), timeout).await;
         assert_eq!(gist(&report).split(' ').next(), Some(expected), "{}", message(&report));
         assert_eq!(labelled(&report, "content_test_ok", test), Some(f64::from(u8::from(expected == "up"))));
     }
