@@ -183,6 +183,22 @@ reasons! {
     MailboxFull "mailbox_full" Unexpected;
     /// The domain takes no mail: no MX, or a null MX.
     MxMissing "mx_missing" Unexpected;
+    /// An MX record names what cannot take mail: an alias, a host without an address.
+    MxInvalid "mx_invalid" Unexpected;
+    /// A mail host's address has no name that leads back to it.
+    ReverseInvalid "reverse_invalid" Unexpected;
+    /// The domain's SPF record is missing or wrong, or does not let a configured sender pass.
+    SpfInvalid "spf_invalid" Unexpected;
+    /// A DKIM key is missing, wrong, revoked or too short.
+    DkimInvalid "dkim_invalid" Unexpected;
+    /// The domain's DMARC record is missing or wrong.
+    DmarcInvalid "dmarc_invalid" Unexpected;
+    /// The domain's MTA-STS record or policy is missing or wrong, or does not name a mail host.
+    MtaStsInvalid "mta_sts_invalid" Unexpected;
+    /// The domain's TLS-RPT record is missing or wrong.
+    TlsRptInvalid "tls_rpt_invalid" Unexpected;
+    /// A mail host has no TLSA record that can be used, or DNSSEC does not vouch for it.
+    DaneInvalid "dane_invalid" Unexpected;
 
     /// The mail was sent and did not arrive in time.
     MailMissing "mail_missing" Unexpected;
@@ -211,6 +227,8 @@ reasons! {
     MailUnseen "mail_unseen" Internal;
     /// No list gave a word that counts: it refuses the agent's resolver, is silent, or fails its test.
     ListUnusable "list_unusable" Internal;
+    /// Name servers failed or were silent, so that nothing is known of what the domain publishes.
+    PolicyUnknown "policy_unknown" Internal;
     /// The address is not one that may be asked on behalf of `/probe`.
     TargetRefused "target_refused" Internal;
     /// The agent ran out of file descriptors.

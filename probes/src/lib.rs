@@ -20,6 +20,7 @@ mod http;
 mod icmp;
 pub mod inbox;
 mod mail;
+mod mail_policy;
 mod mailbox;
 mod measure;
 pub mod net;
@@ -68,6 +69,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<http::Http>(),
     Kind::of::<icmp::Icmp>(),
     Kind::of::<mail::Mail>(),
+    Kind::of::<mail_policy::MailPolicy>(),
     Kind::of::<mailbox::Mailbox>(),
     Kind::of::<smtp::Smtp>(),
     Kind::of::<tcp::Tcp>(),

@@ -4,6 +4,7 @@
 //! is silent or broken must not hide one that works. Keeps no cache: every run asks anew.
 
 mod provider;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use hickory_resolver::system_conf::read_system_conf;
 
 use crate::failure::{Failure, Reason};
 use crate::net::resolver::provider::Provider;
+pub use crate::net::resolver::signed::{Answer, Security};
 use crate::settings::IpProtocol;
 
 /// Most addresses taken from one lookup. Chosen: more than any honest name has.
@@ -88,6 +90,16 @@ struct Server {
     address: SocketAddr,
     client: hickory_resolver::Resolver<Provider>,
     provider: Provider,
+    patience: Duration,
+}
+
+/// How a server is asked.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// For the records.
+    Plain,
+    /// For the records, and for its word on their signatures.
+    Signed,
 }
 
 impl fmt::Debug for Resolver {
@@ -165,7 +177,7 @@ impl Resolver {
     pub async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, ResolverError> {
         let mut nothing = None;
         for candidate in self.candidates(name)? {
-            match self.ask(name, &candidate, kind).await {
+            match self.ask(name, &candidate, kind, Way::Plain).await.map(|answer| answer.data) {
                 // That the name exists under one domain tells more than that it does not under another.
                 Err(error) if error.is_an_answer() => {
                     if nothing.is_none() || error.reason == Reason::DnsNodata {
@@ -176,6 +188,12 @@ impl Resolver {
             }
         }
         Err(nothing.unwrap_or_else(|| ResolverError::new(Reason::DnsNxdomain, format_args!("{name}: does not exist"))))
+    }
+
+    /// The records of one type of an absolute name, and what is known of their truth.
+    pub async fn answer(&self, name: &str, kind: RecordType) -> Result<Answer, ResolverError> {
+        let whole = absolute(name)?;
+        self.ask(name, &whole, kind, Way::Signed).await
     }
 
     /// The absolute names that a name may stand for, in the order in which they are tried.
@@ -201,7 +219,7 @@ impl Resolver {
 
     /// Asks one server after the other, beginning with the one that answered last. A server that is silent is asked
     /// again, a server that failed is not.
-    async fn ask(&self, asked: &str, name: &Name, kind: RecordType) -> Result<Vec<RData>, ResolverError> {
+    async fn ask(&self, asked: &str, name: &Name, kind: RecordType, way: Way) -> Result<Answer, ResolverError> {
         let Inner { servers, first, .. } = &*self.0;
         let start = first.load(Ordering::Relaxed);
         let mut failed = vec![false; servers.len()];
@@ -211,7 +229,7 @@ impl Resolver {
             if failed[index] {
                 continue;
             }
-            let answer = servers[index].ask(asked, name, kind).await;
+            let answer = servers[index].ask(asked, name, kind, way).await;
             match answer {
                 Err(error) if error.reason.is_shortage() => return Err(error),
                 Err(error) if !error.is_an_answer() => {
@@ -252,17 +270,20 @@ impl Server {
         options.use_hosts_file = ResolveHosts::Never;
         // The kernel's choice is random as well, and keeps off ports that are in use or reserved.
         options.os_port_selection = true;
-        Ok(Self { address, client: builder.build().map_err(|error| error.to_string())?, provider })
+        Ok(Self { address, client: builder.build().map_err(|error| error.to_string())?, provider, patience })
     }
 
-    async fn ask(&self, asked: &str, name: &Name, kind: RecordType) -> Result<Vec<RData>, ResolverError> {
+    async fn ask(&self, asked: &str, name: &Name, kind: RecordType, way: Way) -> Result<Answer, ResolverError> {
+        if let Way::Signed = way {
+            return signed::ask(asked, self.address, name, kind, self.patience).await;
+        }
         let answer = self.client.lookup(name.clone(), kind).await;
         let answer = answer.map_err(|error| match self.lack(&error) {
             Some(lack) => judge(asked, kind, self.address, &NetError::from(lack)),
             None => judge(asked, kind, self.address, &error),
         })?;
         let data = answer.answers().iter().map(|record| &record.data);
-        Ok(data.filter(|data| data.record_type() == kind).cloned().collect())
+        Ok(Answer::plain(data.filter(|data| data.record_type() == kind).cloned().collect()))
     }
 
     /// What the agent lacked, if that is why there was no connection: the library does not say.

@@ -1,0 +1,184 @@
+//! That mail to a domain is encrypted, said over HTTPS (RFC 8461).
+
+use super::measures::{MTA_STS_INFO, MTA_STS_MAX_AGE, MTA_STS_MX_MATCH, MTA_STS_POLICY_VALID, MTA_STS_RECORD_VALID};
+use super::mx::Hosts;
+use super::questions::Questions;
+use super::settings::Settings;
+use super::tags::Tags;
+use super::{FETCH, fetch};
+use crate::failure::{Failure, Reason};
+use crate::recorder::Recorder;
+
+/// Longest id (RFC 8461 section 3.1).
+const ID_BYTES_MAX: usize = 32;
+/// Longest time a policy may be kept, in seconds (RFC 8461 section 3.2).
+const MAX_AGE_MAX: u32 = 31_557_600;
+
+/// A policy that was understood.
+#[derive(Debug, PartialEq, Eq)]
+struct Policy<'a> {
+    mode: &'a str,
+    max_age: u32,
+    hosts: Vec<&'a str>,
+}
+
+/// Reads and judges the record and the policy.
+pub(super) async fn look(
+    questions: &mut Questions<'_>,
+    recorder: &mut Recorder,
+    settings: &Settings,
+    domain: &str,
+    found: &Result<Hosts, Failure>,
+) -> Result<(), Failure> {
+    let invalid = |why: String| Failure::new(Reason::MtaStsInvalid, format_args!("MTA-STS of {domain}: {why}"));
+    let records = questions.texts(&format!("_mta-sts.{domain}"), "v=STSv1", Some(b';')).await?;
+    let id = match &*records {
+        [] => Err("there is no record".to_owned()),
+        [text] => id(text),
+        several => Err(format!("{} records, and one is allowed", several.len())),
+    };
+    recorder.read(&MTA_STS_RECORD_VALID, f64::from(u8::from(id.is_ok())));
+    let id = id.map_err(invalid)?;
+
+    recorder.enter(FETCH);
+    recorder.read(&MTA_STS_POLICY_VALID, 0.0);
+    let body = fetch::fetch(questions.net, recorder, settings, domain).await;
+    let body = body.inspect_err(|failure| {
+        if failure.reason().is_shortage() {
+            recorder.forget(&MTA_STS_POLICY_VALID);
+        }
+    })?;
+    let policy = read(&body).map_err(|why| invalid(format!("the policy: {why}")))?;
+    recorder.read(&MTA_STS_POLICY_VALID, 1.0);
+    recorder.read_with(&MTA_STS_INFO, &[id, policy.mode], 1.0);
+    recorder.read(&MTA_STS_MAX_AGE, f64::from(policy.max_age));
+    if policy.mode == "none" {
+        return Ok(());
+    }
+    let found = found.as_ref().map_err(Clone::clone)?;
+    let mut missing = None;
+    for host in &found.hosts {
+        let names = policy.hosts.iter().any(|pattern| matches(pattern, &host.name));
+        recorder.read_with(&MTA_STS_MX_MATCH, &[&host.name], f64::from(u8::from(names)));
+        if !names && missing.is_none() {
+            missing = Some(invalid(format!("the policy does not name the mail host {}", host.name)));
+        }
+    }
+    missing.map_or(Ok(()), Err)
+}
+
+/// The id of a record (RFC 8461 section 3.1).
+fn id(text: &str) -> Result<&str, String> {
+    let tags = Tags::read(text)?;
+    let id = tags.get("id").ok_or("the record has no id")?;
+    let is_id = (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id { Ok(id) } else { Err(format!("{id:?} is no id of up to {ID_BYTES_MAX} letters and digits")) }
+}
+
+/// RFC 8461 section 3.2. Fields that are not known are passed over; of one that stands there twice the first counts.
+fn read(body: &[u8]) -> Result<Policy<'_>, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
+    let (mut version, mut mode, mut max_age, mut hosts) = (None, None, None, Vec::new());
+    for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} is no field with a value"))?;
+        let value = value.trim();
+        match name.trim() {
+            "version" => version = version.or(Some(value)),
+            "mode" => mode = mode.or(Some(value)),
+            "max_age" => max_age = max_age.or(Some(value)),
+            "mx" => hosts.push(pattern(value)?),
+            _ => {}
+        }
+    }
+    match version {
+        Some("STSv1") => {}
+        Some(other) => return Err(format!("its version is {other:?}, not \"STSv1\"")),
+        None => return Err("its version is missing".to_owned()),
+    }
+    let mode = match mode {
+        Some(mode @ ("enforce" | "testing" | "none")) => mode,
+        Some(other) => return Err(format!("{other:?} is no mode")),
+        None => return Err("its mode is missing".to_owned()),
+    };
+    let max_age = max_age.ok_or("its max_age is missing")?;
+    let seconds = max_age.parse().ok().filter(|seconds| *seconds <= MAX_AGE_MAX && !max_age.starts_with('+'));
+    let seconds = seconds.ok_or_else(|| format!("max_age {max_age:?} is no number up to {MAX_AGE_MAX}"))?;
+    if hosts.is_empty() && mode != "none" {
+        return Err("it names no mail host".to_owned());
+    }
+    Ok(Policy { mode, max_age: seconds, hosts })
+}
+
+/// A host, or `*.` and a domain.
+fn pattern(text: &str) -> Result<&str, String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    crate::target::host_name(name).map(|_| text).map_err(|_| format!("{text:?} names no mail host"))
+}
+
+/// Whether a pattern names a host: the asterisk stands for one label (RFC 8461 section 4.1).
+fn matches(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
+        None => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_is_read() {
+        let text = b"version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.example.net\nmax_age: 604800\r\nnew: x\r\n";
+        let policy = Policy { mode: "enforce", max_age: 604_800, hosts: vec!["mail.example.com", "*.example.net"] };
+        assert_eq!(read(text), Ok(policy));
+        assert_eq!(
+            read(b"version: STSv1\nmode: none\nmax_age: 0"),
+            Ok(Policy { mode: "none", max_age: 0, hosts: vec![] })
+        );
+        for wrong in [
+            "",
+            "version: STSv2\nmode: none\nmax_age: 1",
+            "mode: none\nmax_age: 1",
+            "version: STSv1\nmode: x\nmax_age: 1",
+            "version: STSv1\nmode: none",
+            "version: STSv1\nmode: none\nmax_age: 31557601",
+            "version: STSv1\nmode: none\nmax_age: -1",
+            "version: STSv1\nmode: enforce\nmax_age: 1",
+            "version: STSv1\nmode: enforce\nmax_age: 1\nmx: a b",
+            "version: STSv1\nmode: enforce\nmax_age: 1\nmx: *",
+            "<html>",
+        ] {
+            assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_asterisk_stands_for_one_label() {
+        assert!(matches("mx.example.com", "MX.example.com"));
+        assert!(matches("*.example.com", "a.example.com"));
+        assert!(!matches("*.example.com", "a.b.example.com"));
+        assert!(!matches("*.example.com", "example.com"));
+        assert!(!matches("mx.example.com", "mx.example.org"));
+    }
+
+    #[test]
+    fn an_id_is_letters_and_digits() {
+        assert_eq!(id("v=STSv1; id=20160831085700Z;"), Ok("20160831085700Z"));
+        for wrong in ["v=STSv1;", "v=STSv1; id=", "v=STSv1; id=a-b", &format!("v=STSv1; id={}", "a".repeat(33))] {
+            assert!(id(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&bytes);
+        }
+    }
+}
