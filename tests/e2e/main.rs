@@ -19,6 +19,7 @@ mod patterns;
 mod process;
 mod reload;
 mod revocation;
+mod round_trip;
 mod secrets;
 mod submission;
 #[path = "../support/mod.rs"]

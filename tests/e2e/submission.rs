@@ -2,61 +2,15 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use tuermer_probes::testkit::Authority;
-
-use crate::daemon::dovecot::{Dovecot, PASSWORD};
-use crate::daemon::nginx::Pem;
+use crate::daemon::dovecot::PASSWORD;
+use crate::daemon::office::Office;
 use crate::daemon::postfix::Postfix;
 use crate::daemon::postgrey::Postgrey;
 use crate::daemon::tuermer::{Metrics, Tuermer};
-use crate::daemon::{eventually, folder, free_address, swaks};
+use crate::daemon::{eventually, swaks};
 use crate::support::program;
 
-/// A mail server whose users are known to a mail store.
-struct Office {
-    dovecot: Dovecot,
-    _postfix: Postfix,
-    /// For strangers.
-    smtp: SocketAddr,
-    /// For users, who encrypt on the way.
-    submission: SocketAddr,
-    /// For users, encrypted from the start.
-    submissions: SocketAddr,
-    /// Keeps the authority's file.
-    _folder: tempfile::TempDir,
-    tls: String,
-}
-
 impl Office {
-    fn start() -> Option<Self> {
-        let authority = Authority::new();
-        let leaf = authority.leaf(&["mail.town.example"]);
-        let pem = Pem { certificate: &leaf.pem, key: &leaf.key_pem };
-        let folder = folder();
-        let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, authority.pem()).expect("written");
-        let dovecot = Dovecot::start("", &pem)?;
-        let (sasl, lmtp) = (dovecot.addresses.sasl, dovecot.addresses.lmtp);
-        let settings = format!(
-            "smtpd_sasl_type = dovecot
-smtpd_sasl_path = inet:{sasl}
-smtpd_tls_auth_only = yes
-local_transport = lmtp:inet:{lmtp}
-"
-        );
-        let [smtp, submission, submissions] = std::array::from_fn(|_| free_address());
-        let for_users = "-o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject \
-                         -o smtpd_recipient_restrictions=";
-        let services = format!(
-            "{submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt {for_users}
-{submissions} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes {for_users}
-"
-        );
-        let postfix = Postfix::start_with(smtp, &settings, &services, Some(&pem))?;
-        let tls = format!("tls_config: {{ ca_file: {}, server_name: mail.town.example }}", ca.display());
-        Some(Self { dovecot, _postfix: postfix, smtp, submission, submissions, _folder: folder, tls })
-    }
-
     /// Asks once.
     async fn ask(&self, address: SocketAddr, settings: &str) -> Metrics {
         ask(address, &format!("{}, {settings}", self.tls)).await
@@ -87,7 +41,7 @@ fn user(name: &str, password: &str) -> String {
 
 #[tokio::test]
 async fn users_may_write_to_anybody() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     for (encryption, address) in [("starttls: required", office.submission), ("tls: true", office.submissions)] {
         for (mechanism, used) in [
             ("", "SCRAM-SHA-256"),
@@ -112,7 +66,7 @@ async fn users_may_write_to_anybody() {
 
 #[tokio::test]
 async fn a_wrong_password_lets_nobody_in() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     for (encryption, address) in [("starttls: required", office.submission), ("tls: true", office.submissions)] {
         for mechanism in ["SCRAM-SHA-256", "PLAIN", "LOGIN"] {
             let user = user("clerk", "let-me-out");
@@ -126,7 +80,7 @@ async fn a_wrong_password_lets_nobody_in() {
 
 #[tokio::test]
 async fn that_wrong_passwords_are_refused_is_tried_before_the_right_one() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     for mechanism in ["SCRAM-SHA-256", "PLAIN", "LOGIN"] {
         let settings = format!(
             "starttls: required, {}, mechanism: {mechanism}, refuses: {{ wrong_password: true }}, recipients: [clerk@town.example]",
@@ -141,7 +95,7 @@ async fn that_wrong_passwords_are_refused_is_tried_before_the_right_one() {
 
 #[tokio::test]
 async fn no_login_is_offered_before_the_channel_is_encrypted() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     let metrics = office.ask(office.submission, &format!("starttls: never, {}", user("clerk", PASSWORD))).await;
     let reason = reason(&metrics);
     assert!(reason.contains(r#"phase="auth""#), "{reason}");
@@ -151,7 +105,7 @@ async fn no_login_is_offered_before_the_channel_is_encrypted() {
 
 #[tokio::test]
 async fn a_good_server_refuses_unknown_recipients_and_relaying() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     let refuses = "refuses: { recipient: nobody@town.example, relay: somebody@elsewhere.example }";
     let metrics = office.ask(office.smtp, &format!("{refuses}, recipients: [clerk@town.example]")).await;
     assert_eq!(metrics.value("probe_success"), Some(1.0), "{metrics:?}");
@@ -180,8 +134,8 @@ local_recipient_maps =";
 
 #[tokio::test]
 async fn users_whose_store_is_down_are_not_told_that_their_password_is_wrong() {
-    let Some(office) = Office::start() else { return };
-    let Office { dovecot, submission, tls, _postfix, _folder, .. } = office;
+    let Some(office) = Office::start("") else { return };
+    let Office { dovecot, submission, tls, postfix: _postfix, folder: _folder, .. } = office;
     let sasl = dovecot.addresses.sasl;
     drop(dovecot);
     eventually("nobody to listen", async || TcpStream::connect(sasl).is_err().then_some(())).await;
@@ -195,7 +149,7 @@ async fn users_whose_store_is_down_are_not_told_that_their_password_is_wrong() {
 
 #[tokio::test]
 async fn a_mail_store_is_asked_over_lmtp() {
-    let Some(office) = Office::start() else { return };
+    let Some(office) = Office::start("") else { return };
     if program(&["swaks"]).is_none() {
         return;
     }

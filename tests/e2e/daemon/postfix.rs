@@ -1,19 +1,21 @@
 //! Postfix: receives mail for a domain of the test, and throws it away.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use nix::unistd::{Group, User, chown, geteuid};
 
 use super::nginx::Pem;
-use super::{Daemon, folder, free_address};
+use super::{Daemon, PATIENCE, folder, free_address};
 use crate::support::program;
 
 pub(crate) struct Postfix {
-    _daemon: Daemon,
+    daemon: Daemon,
     pub(crate) address: SocketAddr,
 }
 
@@ -96,7 +98,28 @@ postlog unix-dgram n - n - 1 postlogd
         let mut command = Command::new(program);
         command.arg("-c").arg(at.join("etc")).arg("-s");
         let daemon = Daemon::start("postfix", folder, &mut command).until_listening(address);
-        Some(Self { _daemon: daemon, address })
+        // The port is open before anybody stands behind it.
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        let mut code = [0; 3];
+        let read = stream.read_exact(&mut code);
+        assert!(read.is_ok() && code == *b"220", "Postfix does not greet:\n{}", daemon.log());
+        Some(Self { daemon, address })
+    }
+
+    /// What it has printed until now.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.log()
+    }
+
+    /// Takes a line out of main.cf.
+    pub(crate) fn reload_without(&self, line: &str) {
+        let file = self.daemon.folder().join("etc/main.cf");
+        let main = fs::read_to_string(&file).expect("read");
+        assert!(main.lines().any(|found| found == line), "no {line:?} in {main}");
+        let kept: String = main.lines().filter(|found| *found != line).flat_map(|line| [line, "\n"]).collect();
+        fs::write(&file, kept).expect("written");
+        self.daemon.signal(Signal::SIGHUP);
     }
 }
 
