@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
         shapes(),
         no_bool(),
         body(case("H59", "a_key_may_be_asked_after").module(fail_if_not("!has(body.foo)")).not_in_0_23(NEWER), "{}", 1),
-        numbers(),
+        times(numbers()),
         body(
             case("H61", "regular_expressions_and_cel_see_the_same_body")
                 .module(module(
@@ -109,6 +109,24 @@ fn numbers() -> Case {
         [("body.n == 3", 1), ("body.n == 3.0", 1), ("type(body.n) == double", 1), ("body.n % 2 == 1", 0)]
     {
         case = body(case.row(expression).module(fail_if_not(expression)), r#"{"n": 3}"#, success);
+    }
+    case
+}
+
+/// Texts that are moments and spans of time: they are of the standard library too.
+fn times(mut case: Case) -> Case {
+    for (expression, success) in [
+        ("timestamp(body.t) > timestamp('2025-01-01T00:00:00Z')", 1),
+        ("timestamp(body.t) > timestamp('2026-01-01T00:00:00Z')", 0),
+        ("timestamp(body.t) - timestamp(body.u) < duration('5m')", 1),
+        ("timestamp(body.t).getHours('Europe/Berlin') == 6 && timestamp(body.t).getMonth() == 2", 1),
+        ("int(timestamp(body.t)) == 1741064767 && string(timestamp(body.t)) == body.t", 1),
+        ("duration(body.d) == duration('90m')", 1),
+        ("duration(body.t) == duration('90m')", 0),
+        ("timestamp(body.d) > timestamp(0)", 0),
+    ] {
+        let text = r#"{"t": "2025-03-04T05:06:07Z", "u": "2025-03-04T05:02:07Z", "d": "1h30m"}"#;
+        case = body(case.row(expression).module(fail_if_not(expression)), text, success);
     }
     case
 }

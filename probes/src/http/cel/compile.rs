@@ -1,13 +1,17 @@
 //! From the text of an expression to what can be evaluated: finds at load what cel-go finds when it compiles, and has
 //! loops and copies charged.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ::cel::IdedExpr;
 use ::cel::Program;
-use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SourceInfo, operators};
+use ::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators,
+};
 
 use super::matches::{MATCHES_NUMBER, MATCHES_TEXT};
+use super::time;
 use crate::failure::shown;
 use crate::pattern::Pattern;
 
@@ -25,16 +29,26 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// The function that knows regular expressions.
 const MATCHES: &str = "matches";
-/// The functions of the standard library (cel-spec, "List of Standard Definitions").
-const FUNCTIONS: &[&str] = &["bool", "bytes", "double", "dyn", "int", MATCHES, "size", "string", "type", "uint"];
+/// The functions of the standard library (cel-spec, "List of Standard Definitions"), and how many arguments they take.
+const FUNCTIONS: &[(&str, RangeInclusive<usize>)] = &[
+    ("bool", 1..=1),
+    ("bytes", 1..=1),
+    ("double", 1..=1),
+    ("duration", 1..=1),
+    ("dyn", 1..=1),
+    ("int", 1..=1),
+    (MATCHES, 2..=2),
+    ("size", 1..=1),
+    ("string", 1..=1),
+    ("timestamp", 1..=1),
+    ("type", 1..=1),
+    ("uint", 1..=1),
+];
 /// Its functions that follow a value and a dot.
-const METHODS: &[&str] = &["contains", "endsWith", MATCHES, "size", "startsWith"];
-/// Its types, which are values.
-const TYPES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
-/// What it has for moments and durations, and this program has not.
-const OF_TIME: &[&str] = &[
-    "duration",
-    "timestamp",
+const METHODS: &[(&str, RangeInclusive<usize>)] =
+    &[("contains", 1..=1), ("endsWith", 1..=1), (MATCHES, 1..=1), ("size", 0..=0), ("startsWith", 1..=1)];
+/// Those of them that read a clock: of the zone that is named, or of UTC.
+const OF_CLOCKS: &[&str] = &[
     "getDate",
     "getDayOfMonth",
     "getDayOfWeek",
@@ -46,6 +60,13 @@ const OF_TIME: &[&str] = &[
     "getMonth",
     "getSeconds",
 ];
+/// What is done otherwise than in the library, and what does it.
+const REPLACED: &[(&str, &str)] =
+    &[("duration", time::DURATION), ("string", time::STRING), ("timestamp", time::TIMESTAMP)];
+/// Its types, which are values.
+const TYPES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+/// Its types whose names have several parts.
+const LONG_TYPES: &[&str] = &["google.protobuf.Duration", "google.protobuf.Timestamp"];
 
 /// Compiles an expression on a thread of its own, which has the stack for every text, and on which a fault of the
 /// parser ends.
@@ -129,7 +150,12 @@ impl Walk {
                     return wrong(format!("undeclared reference to '{plain}'"));
                 }
             }
-            Expr::Select(select) => self.visit(&mut select.operand)?,
+            Expr::Select(select) => {
+                let is_type = !select.test && LONG_TYPES.iter().any(|name| is_name(select, name));
+                if !is_type {
+                    self.visit(&mut select.operand)?;
+                }
+            }
             Expr::Call(call) => self.visit_call(id, call)?,
             Expr::List(list) => {
                 for element in &mut list.elements {
@@ -159,13 +185,20 @@ impl Walk {
     fn visit_call(&mut self, id: u64, call: &mut CallExpr) -> Result<(), Wrong> {
         let name = call.func_name.as_str();
         let is_operator = !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let known = if call.target.is_some() { METHODS } else { FUNCTIONS };
-        if !is_operator && !known.contains(&name) {
-            let message = match OF_TIME.contains(&name) {
-                true => format!("'{name}': timestamps and durations are not built in"),
-                false => format!("undeclared reference to '{name}'"),
+        let is_method = call.target.is_some();
+        let is_of_clock = is_method && OF_CLOCKS.contains(&name);
+        let known = if is_method { METHODS } else { FUNCTIONS };
+        let counts = known.iter().find(|(known, _)| *known == name).map(|(_, counts)| counts);
+        let count = call.args.len();
+        if !is_operator {
+            let message = match counts.or(is_of_clock.then_some(&(0..=1))) {
+                None => format!("undeclared reference to '{name}'"),
+                Some(counts) if !counts.contains(&count) => format!("'{name}' does not take {count} arguments"),
+                Some(_) => String::new(),
             };
-            return Err(Wrong { id, message });
+            if !message.is_empty() {
+                return Err(Wrong { id, message });
+            }
         }
         let builds = name == operators::ADD;
         for part in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
@@ -177,7 +210,18 @@ impl Walk {
                 charge(part);
             }
         }
-        if call.func_name == MATCHES { self.visit_matches(id, call) } else { Ok(()) }
+        if call.func_name == MATCHES {
+            return self.visit_matches(id, call);
+        }
+        match &mut call.target {
+            Some(target) if is_of_clock && count == 0 => wrap(target, time::UTC),
+            Some(_) => {}
+            None => {
+                let replaced = REPLACED.iter().find(|(name, _)| *name == call.func_name);
+                call.func_name = replaced.map_or(std::mem::take(&mut call.func_name), |(_, by)| (*by).to_owned());
+            }
+        }
+        Ok(())
     }
 
     /// Has our own regular expressions do it, compiled here where they are written out.
@@ -224,10 +268,26 @@ impl Walk {
     }
 }
 
+/// Whether what is selected is the name of so many parts.
+fn is_name(select: &SelectExpr, name: &str) -> bool {
+    let Some((before, last)) = name.rsplit_once('.') else { return false };
+    select.field == last
+        && match &select.operand.expr {
+            Expr::Select(select) => is_name(select, before),
+            Expr::Ident(name) => name.strip_prefix('.').unwrap_or(name) == before,
+            _ => false,
+        }
+}
+
 /// Has a part charged whenever it is evaluated.
 fn charge(part: &mut IdedExpr) {
+    wrap(part, CHARGE);
+}
+
+/// Hands a part through a function.
+fn wrap(part: &mut IdedExpr, function: &str) {
     let inner = std::mem::take(part);
     let id = inner.id;
-    let call = CallExpr { func_name: CHARGE.to_owned(), target: None, args: vec![inner] };
+    let call = CallExpr { func_name: function.to_owned(), target: None, args: vec![inner] };
     *part = IdedExpr { id, expr: Expr::Call(call) };
 }

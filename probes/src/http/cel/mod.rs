@@ -6,8 +6,10 @@
 
 mod budget;
 mod compile;
+mod go_time;
 mod json;
 mod matches;
+mod time;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::cel::common::types::CelBool;
-use ::cel::{Context, Env, ExecutionError, Value};
+use ::cel::{Context, ExecutionError, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use tokio::sync::Semaphore;
@@ -39,7 +41,6 @@ const MARGIN: Duration = Duration::from_millis(50);
 pub(crate) struct Expression {
     source: Box<str>,
     compiled: Compiled,
-    env: Arc<Env>,
 }
 
 impl std::fmt::Debug for Expression {
@@ -52,7 +53,7 @@ impl Expression {
     /// Compiles an expression. The error says where in it.
     pub(super) fn new(source: &str) -> Result<Self, String> {
         let compiled = compile::compile(source)?;
-        Ok(Self { source: source.into(), compiled, env: Arc::new(Env::stdlib()) })
+        Ok(Self { source: source.into(), compiled })
     }
 
     /// What it says of a body.
@@ -61,7 +62,7 @@ impl Expression {
         let broken = |why: &dyn std::fmt::Display| {
             Failure::new(Reason::BodyUnexpected, format_args!("CEL `{source}` cannot be evaluated: {why}"))
         };
-        let mut context = Context::with_env(Arc::clone(&self.env));
+        let mut context = Context::with_env(Arc::clone(&time::ENV));
         context.set_variable_resolver(body);
         budget::install(&mut context, budget);
         matches::install(&mut context, &self.compiled.patterns);
