@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tuermer_probes::inbox::Inbox;
 use tuermer_probes::net::{Net, RevocationLists};
 
 use crate::agent_metrics::AgentMetrics;
@@ -21,6 +22,7 @@ use crate::config::{self, Loaded};
 use crate::exposition::{self, Format};
 use crate::history::History;
 use crate::plan::Plan;
+use crate::receive::{Post, Receiver};
 use crate::reload::Reloader;
 use crate::schedule::{Gate, Schedule};
 use crate::store::Store;
@@ -49,6 +51,8 @@ pub struct Options {
     pub panel: Option<Box<dyn Panel>>,
     /// Lists of revoked certificates: they outlive configurations.
     pub lists: RevocationLists,
+    /// Mail that arrived: it outlives configurations.
+    pub post: Arc<Post>,
 }
 
 /// How the log of a single probe is written.
@@ -72,12 +76,14 @@ impl Options {
             world: None,
             panel: None,
             lists: RevocationLists::default(),
+            post: Arc::default(),
         }
     }
 
     fn net(&self, plan: &Plan) -> Result<Arc<Net>, String> {
         let net = world::net(&plan.agent)?;
         let net = net.with_revocation_lists(self.lists.clone(), plan.agent.private_revocation_lists);
+        let net = net.with_inbox(Arc::clone(&self.post) as Arc<dyn Inbox>);
         Ok(Arc::new(match &self.world {
             Some(change) => change(net),
             None => net,
@@ -104,6 +110,7 @@ pub struct Agent {
     names: AtomicU64,
     /// Why the file could not be loaded last: told once.
     rejected: Mutex<Option<String>>,
+    receiver: Receiver,
     reloader: Reloader,
     ready: AtomicBool,
 }
@@ -115,14 +122,16 @@ impl std::fmt::Debug for Agent {
 }
 
 impl Agent {
-    /// Brings a loaded configuration to life: checks start to run on the runtime `checks`.
-    pub fn start(options: Options, loaded: Loaded, checks: &Handle) -> Result<Arc<Self>, String> {
+    /// Brings a loaded configuration to life: checks start to run on the runtime `checks`, and mail is taken on `web`.
+    pub fn start(options: Options, loaded: Loaded, checks: &Handle, web: &Handle) -> Result<Arc<Self>, String> {
         warn(&loaded);
         let names = world::names_stamp();
         let net = options.net(&loaded.plan)?;
         let prepared = Arc::clone(&net);
         std::thread::spawn(move || prepared.prepare());
         let metrics = Arc::new(AgentMetrics::new());
+        let receiver = Receiver::new(Arc::clone(&options.post), Arc::clone(&metrics), web.clone());
+        receiver.apply(receiver.prepare(loaded.plan.receive.as_ref())?);
         let store = Arc::new(Store::new());
         let gate = Gate::new(loaded.plan.agent.runs_in_flight_max);
         let schedule = {
@@ -145,6 +154,7 @@ impl Agent {
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
             names: AtomicU64::new(names),
             rejected: Mutex::default(),
+            receiver,
             reloader: Reloader::default(),
             ready: AtomicBool::new(true),
         });
@@ -182,10 +192,12 @@ impl Agent {
         }
         let loaded = config::load(file).map_err(|error| error.to_string())?;
         warn(&loaded);
+        let receive = self.receiver.prepare(loaded.plan.receive.as_ref())?;
         let names = world::names_stamp();
         if loaded.plan.agent != old.plan.agent || self.names.swap(names, Ordering::Relaxed) != names {
             self.renew_net(&loaded.plan)?;
         }
+        self.receiver.apply(receive);
         self.gate.resize(loaded.plan.agent.runs_in_flight_max);
         if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
             schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
@@ -286,6 +298,7 @@ impl Agent {
     /// Stops starting runs and waits a while for those in flight.
     pub async fn stop(&self) {
         self.ready.store(false, Ordering::Relaxed);
+        self.receiver.stop().await;
         let schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(schedule) = schedule
             && !schedule.shutdown(STOP_GRACE).await

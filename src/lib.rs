@@ -10,6 +10,7 @@ pub mod exposition;
 pub mod history;
 pub mod log;
 pub mod plan;
+pub mod receive;
 pub mod reload;
 pub mod run;
 pub mod schedule;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tuermer_probes::net::TargetList;
 use tuermer_probes::{BoxProbe, Module, Target};
 
@@ -17,6 +19,8 @@ pub struct Plan {
     pub checks: Vec<Arc<Check>>,
     /// The agent's own settings.
     pub agent: AgentSettings,
+    /// Where mail is taken, if it is.
+    pub receive: Option<Arc<Receive>>,
 }
 
 /// The agent's own settings.
@@ -117,4 +121,76 @@ pub struct Check {
     pub timeout: Duration,
     /// What is run.
     pub probe: BoxProbe,
+}
+
+/// Where mail is taken, for whom, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receive {
+    /// Addresses with ports to listen at.
+    pub listen: Vec<Box<str>>,
+    /// What is spoken there.
+    pub protocol: MailProtocol,
+    /// The name that clients are told.
+    pub hostname: Box<str>,
+    /// Addresses that mail is taken for.
+    pub recipients: Vec<Box<str>>,
+    /// What STARTTLS is served with, if it is.
+    pub tls: Option<CertificateFiles>,
+    /// Largest message in bytes.
+    pub size_max: usize,
+    /// Most connections at once.
+    pub connections_max: usize,
+    /// Most connections of one client at once.
+    pub connections_per_client_max: usize,
+    /// Most messages in a minute.
+    pub messages_per_minute: u32,
+    /// Most messages of one client in a minute.
+    pub messages_per_minute_per_client: u32,
+    /// Most messages that are kept.
+    pub keep_messages_max: usize,
+    /// Most bytes of messages that are kept.
+    pub keep_bytes_max: usize,
+    /// How long a message is kept.
+    pub keep_for: Duration,
+}
+
+impl Default for Receive {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            protocol: MailProtocol::Smtp,
+            hostname: "localhost".into(),
+            recipients: Vec::new(),
+            tls: None,
+            size_max: 1 << 20,
+            connections_max: 64,
+            connections_per_client_max: 8,
+            messages_per_minute: 120,
+            messages_per_minute_per_client: 30,
+            keep_messages_max: 1000,
+            keep_bytes_max: 64 << 20,
+            // A weekly report, and a day.
+            keep_for: Duration::from_secs(8 * 24 * 3600),
+        }
+    }
+}
+
+/// What mail clients speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailProtocol {
+    /// SMTP (RFC 5321).
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033).
+    Lmtp,
+}
+
+/// Where a certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain of certificates, in PEM.
+    pub certificate: PathBuf,
+    /// The key of the first, in PEM.
+    pub key: PathBuf,
 }

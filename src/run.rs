@@ -45,7 +45,7 @@ pub fn run(setup: Setup) -> Result<(), String> {
     };
     let loaded = config::load(&setup.options.config_file).map_err(|error| error.to_string())?;
     let serving = (setup.web)()?;
-    let agent = Agent::start(setup.options, loaded, checks.handle())?;
+    let agent = Agent::start(setup.options, loaded, checks.handle(), web.handle())?;
     for listener in &serving.listeners {
         tracing::info!(address = %listener.address(), "listening");
     }

@@ -10,7 +10,7 @@ packages=(
     dovecot-imapd dovecot-pop3d dovecot-lmtpd           # where mail is kept
     dovecot-managesieved dovecot-sieve
     postgrey                                            # lets strangers wait
-    swaks                                               # sends mail
+    swaks libnet-ssleay-perl python3                    # who sends mail
     prometheus prometheus-alertmanager                  # who asks: servers, promtool, amtool
     prometheus-blackbox-exporter                        # what tuermer is compared with
     chromium                                            # looks at the pages

@@ -216,6 +216,8 @@ reasons! {
     /// A blocklist names the address or the domain.
     Listed "listed" Unexpected;
 
+    /// No message as expected arrived in time.
+    ArrivalMissing "arrival_missing" Timeout;
     /// The deadline passed; the phase says while doing what.
     Timeout "timeout" Timeout;
     /// A phase took longer than the module's limits allow; the phase says which.
@@ -229,6 +231,8 @@ reasons! {
     ListUnusable "list_unusable" Internal;
     /// Name servers failed or were silent, so that nothing is known of what the domain publishes.
     PolicyUnknown "policy_unknown" Internal;
+    /// The agent takes no mail for the address, or has not for long enough to know.
+    InboxUnusable "inbox_unusable" Internal;
     /// The address is not one that may be asked on behalf of `/probe`.
     TargetRefused "target_refused" Internal;
     /// The agent ran out of file descriptors.

@@ -11,6 +11,7 @@
 //! Every file here is framework and every folder a protocol (`net` and `testkit` excepted). This crate knows no
 //! schedule, no metric format and no file.
 
+mod arrival;
 mod bounded;
 mod dns;
 mod dnsbl;
@@ -63,6 +64,7 @@ pub use terms::{Limits, PhaseLimits, Terms};
 
 /// Every kind there is: one line for a protocol.
 pub static KINDS: &[Kind] = &[
+    Kind::of::<arrival::Arrival>(),
     Kind::of::<dns::Dns>(),
     Kind::of::<dnsbl::Dnsbl>(),
     Kind::of::<grpc::Grpc>(),

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::failure::{Failure, Reason};
+pub use crate::http::size::Size;
 use crate::net::Source;
 
 /// Which Internet protocol is tried first.

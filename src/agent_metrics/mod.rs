@@ -37,6 +37,40 @@ impl Skip {
     }
 }
 
+/// What became of a message, or of a recipient, that a mail client came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was taken.
+    Accepted,
+    /// No mail is taken for the recipient.
+    RecipientRefused,
+    /// It was larger than allowed.
+    TooLarge,
+    /// There had been too many already.
+    RateLimited,
+    /// It had a CR or an LF by itself.
+    Malformed,
+    /// It did not come to its end.
+    Aborted,
+}
+
+impl Taken {
+    const ALL: [Self; 6] =
+        [Self::Accepted, Self::RecipientRefused, Self::TooLarge, Self::RateLimited, Self::Malformed, Self::Aborted];
+
+    /// What became of it in one lower-case word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::RecipientRefused => "recipient_refused",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Malformed => "malformed",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
 /// The agent's own metrics. Cheap to write from any thread.
 #[derive(Debug)]
 pub struct AgentMetrics {
@@ -53,6 +87,10 @@ pub struct AgentMetrics {
     shortages: IntCounterVec,
     panics: IntCounter,
     web_requests: IntCounterVec,
+    received: IntCounterVec,
+    received_bytes: IntCounter,
+    mail_connections: IntCounterVec,
+    mail_connections_open: IntGauge,
     scrapes: IntCounterVec,
     scrapes_in_flight: IntGauge,
 }
@@ -62,6 +100,16 @@ pub struct AgentMetrics {
 pub struct RunInFlight(IntGauge);
 
 impl Drop for RunInFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A connection of a mail client, as long as it lives.
+#[derive(Debug)]
+pub struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }
@@ -147,6 +195,20 @@ impl AgentMetrics {
                 "Requests answered, by route and status code.",
                 &["path", "code"],
             ),
+            received: new.counters(
+                "tuermer_receive_messages_total",
+                "Messages that mail clients came with, by what became of them; recipients where they were refused.",
+                "result",
+                &Taken::ALL.map(Taken::name),
+            ),
+            received_bytes: new.counter("tuermer_receive_bytes_total", "Bytes of messages that mail clients sent."),
+            mail_connections: new.counters(
+                "tuermer_receive_connections_total",
+                "Connections of mail clients, by whether there was a place for them.",
+                "result",
+                &["accepted", "refused"],
+            ),
+            mail_connections_open: new.gauge("tuermer_receive_connections_open", "Mail clients that are connected."),
             scrapes: new.counters(
                 "promhttp_metric_handler_requests_total",
                 "Answers to requests for these metrics, by status code.",
@@ -207,6 +269,28 @@ impl AgentMetrics {
         if reason == Reason::AgentPanic {
             self.panics.inc();
         }
+    }
+
+    /// So many messages, or recipients, of mail clients were dealt with.
+    pub fn mail_taken(&self, taken: Taken, count: u64) {
+        self.received.with_label_values(&[taken.name()]).inc_by(count);
+    }
+
+    /// So many bytes of a message came.
+    pub fn mail_bytes(&self, bytes: u64) {
+        self.received_bytes.inc_by(bytes);
+    }
+
+    /// A mail client connected, and there was a place for it or not.
+    pub fn mail_connection(&self, has_place: bool) {
+        self.mail_connections.with_label_values(&[if has_place { "accepted" } else { "refused" }]).inc();
+    }
+
+    /// A mail client is connected until the value is dropped.
+    #[must_use]
+    pub fn mail_connection_open(&self) -> OpenConnection {
+        self.mail_connections_open.inc();
+        OpenConnection(self.mail_connections_open.clone())
     }
 
     /// A request was answered. The path is a route, not what was asked for.

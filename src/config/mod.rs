@@ -16,6 +16,7 @@ mod misread;
 mod modules;
 mod node;
 mod reader;
+mod receive;
 mod scalar;
 mod source;
 mod suggest;
@@ -44,8 +45,8 @@ use crate::plan::Plan;
 /// Largest configuration file in bytes. Chosen: 100,000 targets are a tenth of it.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
-const KEYS: [&str; 7] =
-    ["modules", "checks", "resolver", "probe_metrics", "probe_targets", "limits", "revocation_lists"];
+const KEYS: [&str; 8] =
+    ["modules", "checks", "resolver", "probe_metrics", "probe_targets", "limits", "revocation_lists", receive::KEY];
 
 /// A configuration that can be used.
 #[derive(Debug, Clone)]
@@ -148,6 +149,7 @@ fn read(text: &str, faults: &mut Vec<Fault>) -> Result<Understood, Fault> {
     for entry in fields.iter() {
         agent::read(entry, &mut understood.plan.agent, faults);
     }
+    understood.plan.receive = fields.find(receive::KEY).and_then(|entry| receive::read(entry, faults));
     if let Some(section) = fields.find("checks") {
         understood.plan.checks = checks::read(section, &modules, faults);
     }

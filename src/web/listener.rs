@@ -93,7 +93,7 @@ impl Listener {
     }
 
     /// Takes part in the runtime's waiting.
-    pub(super) fn open(self) -> io::Result<Open> {
+    pub(crate) fn open(self) -> io::Result<Open> {
         #[expect(unsafe_code, reason = "the runtime has no safe way to wait for a socket of any family")]
         // SAFETY: the socket is owned, open, moved in here for good, and its descriptor never changes.
         let open = unsafe { AsyncFd::register_with_interest(self.socket, Interest::READABLE) };
@@ -103,11 +103,11 @@ impl Listener {
 
 /// A socket that is served.
 #[derive(Debug)]
-pub(super) struct Open(AsyncFd<Socket>);
+pub(crate) struct Open(AsyncFd<Socket>);
 
 impl Open {
     /// The next connection. Whatever family it is of, it is a stream of bytes: that is all its type stands for.
-    pub(super) async fn accept(&self) -> io::Result<TcpStream> {
+    pub(crate) async fn accept(&self) -> io::Result<TcpStream> {
         let (connection, _) = self.0.async_io(Interest::READABLE, Socket::accept).await?;
         connection.set_nonblocking(true)?;
         // A lost option costs latency only; not every family has it.

@@ -17,6 +17,7 @@ mod pages;
 mod patterns;
 #[path = "../support/process/mod.rs"]
 mod process;
+mod receive;
 mod reload;
 mod revocation;
 mod round_trip;

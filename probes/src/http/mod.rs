@@ -24,7 +24,7 @@ mod phases;
 mod proxy;
 mod redirect;
 pub(crate) mod settings;
-mod size;
+pub(crate) mod size;
 pub(crate) mod tls;
 mod token;
 mod tunnel;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A number of bytes, as `10MB` or `1KB512B`. Every unit is a power of 1024; zero and negative sizes mean no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size(u64);
+pub struct Size(u64);
 
 impl Size {
     /// The size in bytes, unless it means that there is no limit.
-    pub(super) fn limit(self) -> Option<u64> {
+    pub fn limit(self) -> Option<u64> {
         (self.0 > 0).then_some(self.0)
     }
 

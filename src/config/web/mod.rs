@@ -222,7 +222,7 @@ fn read(text: &str, folder: &Path, faults: &mut Vec<Fault>) -> Result<WebConfig,
     Ok(config)
 }
 
-fn section<T: de::DeserializeOwned>(entry: &Entry<'_>) -> Result<T, Fault> {
+pub(super) fn section<T: de::DeserializeOwned>(entry: &Entry<'_>) -> Result<T, Fault> {
     let faults = Faults::default();
     let reader = Reader::of_entry(entry, &faults);
     T::deserialize(reader).map_err(|error| faults.take(entry.key_place, error))
