@@ -10,6 +10,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 
 use super::FETCH;
+use super::measures::MTA_STS_POLICY_VALID;
 use super::questions::unknown;
 use super::settings::Settings;
 use crate::failure::{Failure, Reason, shown};
@@ -46,6 +47,8 @@ pub(super) async fn fetch(
             }
             _ => failure,
         })?;
+    // From here on, silence is the policy host's.
+    recorder.read(&MTA_STS_POLICY_VALID, 0.0);
     let stream = net.tcp_in(FETCH, recorder, peer, None).await?;
     let (stream, _) = settings.tls_config.handshake_in(FETCH, net, recorder, stream, &host).await?;
 

@@ -1,11 +1,11 @@
 //! That mail to a domain is encrypted, said over HTTPS (RFC 8461).
 
+use super::fetch;
 use super::measures::{MTA_STS_INFO, MTA_STS_MAX_AGE, MTA_STS_MX_MATCH, MTA_STS_POLICY_VALID, MTA_STS_RECORD_VALID};
 use super::mx::Hosts;
 use super::questions::Questions;
 use super::settings::Settings;
 use super::tags::Tags;
-use super::{FETCH, fetch};
 use crate::failure::{Failure, Reason};
 use crate::recorder::Recorder;
 
@@ -40,14 +40,15 @@ pub(super) async fn look(
     recorder.read(&MTA_STS_RECORD_VALID, f64::from(u8::from(id.is_ok())));
     let id = id.map_err(invalid)?;
 
-    recorder.enter(FETCH);
-    recorder.read(&MTA_STS_POLICY_VALID, 0.0);
     let body = fetch::fetch(questions.net, recorder, settings, domain).await;
     let body = body.inspect_err(|failure| {
         if failure.reason().is_shortage() {
             recorder.forget(&MTA_STS_POLICY_VALID);
+        } else {
+            recorder.read(&MTA_STS_POLICY_VALID, 0.0);
         }
     })?;
+    recorder.read(&MTA_STS_POLICY_VALID, 0.0);
     let policy = read(&body).map_err(|why| invalid(format!("the policy: {why}")))?;
     recorder.read(&MTA_STS_POLICY_VALID, 1.0);
     recorder.read_with(&MTA_STS_INFO, &[id, policy.mode], 1.0);

@@ -591,10 +591,15 @@ async fn mta_sts_is_missing_doubled_or_without_a_host() {
         assert_eq!(judged(with(NAME, data), "mta_sts").await, (expected.to_owned(), why.to_owned()));
     }
     let record = || with(NAME, [Data::Txt("v=STSv1; id=1;")]);
-    assert_eq!(judged(record(), "mta_sts").await.0, "mta_sts_invalid in fetch");
+    assert_eq!(judged(record(), "mta_sts").await.0, "mta_sts_invalid in mta_sts");
     let mut failing = record();
     failing.push(("mta-sts.example.test.", Data::Code(ResponseCode::ServFail)));
-    assert_eq!(judged(failing, "mta_sts").await.0, "policy_unknown in fetch");
+    assert_eq!(judged(failing, "mta_sts").await.0, "policy_unknown in mta_sts");
+    let mut silent = record();
+    silent.push(("mta-sts.example.test.", Data::Silence));
+    let report = asked_within(silent, json!({"require": ["mta_sts"]}), Duration::from_secs(2)).await;
+    assert_eq!(gist(&report), "policy_unknown in mta_sts");
+    assert_eq!(readings(&report, "mta_sts_policy"), [""; 0]);
 }
 
 #[tokio::test]
