@@ -85,7 +85,7 @@ impl Probe for Mail {
     const ABOUT: &'static str =
         "Does a mail really arrive? Sends one and finds it again in its mailbox, over IMAP; deletes it afterwards.";
     const TARGET: &'static str = "where the mail is handed in: a server with a port (smtp.example.org:587, \
-                                  [2001:db8::1]:25), or a domain (example.org: the first of its MX that takes it)";
+                                  [2001:db8::1]:25), or a domain (the first MX that takes it)";
     const PHASES: &'static [Phase] = &[
         RESOLVE,
         CONNECT,
