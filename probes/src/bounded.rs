@@ -79,7 +79,7 @@ async fn ask_all(
     for (index, name) in names.iter().enumerate() {
         if index > 0 {
             legs.turn_to(index);
-            recorder.leg(name, share(recorder, names.len() - index));
+            recorder.leg(name, recorder.share(recorder.run_deadline(), names.len() - index));
             answer = ask(asked, net, recorder, watch).await;
         }
         recorder.read(&ADDRESS_UP, f64::from(u8::from(answer.is_ok())));
@@ -104,13 +104,6 @@ async fn ask_all(
     let (name, failure) = failures.swap_remove(telling);
     let message = format_args!("{failed} of {} addresses failed; {name}: {}", names.len(), failure.message());
     Err(failure.reworded(message))
-}
-
-/// When the next leg must be over, so that those after it have as long.
-pub(crate) fn share(recorder: &Recorder, left: usize) -> Instant {
-    let now = recorder.now();
-    let rest = recorder.run_deadline().saturating_duration_since(now);
-    now + rest / u32::try_from(left.max(1)).unwrap_or(u32::MAX)
 }
 
 enum Ended {

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::measure::{Measure, Unit};
 use crate::net::network::INTERFACE_BYTES_MAX;
@@ -120,7 +119,7 @@ impl Net {
             recorder.note(format_args!("{left_out} of {} addresses are left out", found.len()));
         }
         let names = legs.names();
-        let end = bounded::share(recorder, names.len());
+        let end = recorder.share(recorder.run_deadline(), names.len());
         recorder.first_leg(&names[0], end, &[&DNS_LOOKUP_TIME]);
         Ok(found[0])
     }
