@@ -23,6 +23,9 @@ const NONCE_BYTES: usize = 18;
 /// How much of a server's words goes into a sentence, in bytes.
 pub(crate) const QUOTE_BYTES_MAX: usize = 100;
 
+/// Most challenges of one login. Chosen: the longest mechanism has three.
+pub(crate) const CHALLENGES_MAX: usize = 5;
+
 /// A way to log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -255,6 +258,19 @@ impl Login {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The server asks on and on.
+pub(crate) fn too_many_challenges() -> Failure {
+    broken(format_args!("more than {CHALLENGES_MAX} challenges"))
+}
+
+/// A refusal of a login is one of the credentials, unless it will pass.
+pub(crate) fn refused(failure: Failure) -> Failure {
+    match failure.reason() {
+        Reason::Rejected => Failure::new(Reason::AuthRefused, failure.message()),
+        _ => failure,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderValue;
 
 use super::settings::Credentials;
@@ -103,27 +105,12 @@ pub(super) fn sensitive(value: String) -> Result<HeaderValue, String> {
 
 /// RFC 4648 section 4.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    let mut text = coded(b"+/", bytes);
-    text.extend(std::iter::repeat_n('=', (3 - bytes.len() % 3) % 3));
-    text
+    STANDARD.encode(bytes)
 }
 
 /// RFC 4648 section 5, without padding.
 pub(super) fn base64url(bytes: &[u8]) -> String {
-    coded(b"-_", bytes)
-}
-
-fn coded(last: &[u8; 2], bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for sextet in 0..=chunk.len() {
-            let index = (group >> (18 - 6 * sextet)) as usize & 63;
-            text.push(char::from(ALPHABET.get(index).copied().unwrap_or_else(|| last[index - 62])));
-        }
-    }
-    text
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

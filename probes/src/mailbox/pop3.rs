@@ -5,14 +5,12 @@ use crate::mailbox::measures::{LOGIN_OK, MESSAGES, SIZE};
 use crate::mailbox::{CAPABILITY_PHASE, GREETING, LOGIN, SELECT, STARTTLS, Visit, part, write_down_capabilities};
 use crate::net::Channel;
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
-use crate::sasl::{Login, Mechanism};
+use crate::sasl::{self, CHALLENGES_MAX, Login, Mechanism};
 
 /// Longest line in bytes. RFC 2449 section 4 allows 512; challenges of logins may be longer (RFC 5034 section 4).
 const LINE_BYTES_MAX: usize = 8 * 1024;
 /// Most lines of an answer. Chosen: a long list of capabilities.
 const LINES_MAX: usize = 100;
-/// Most challenges of one login. Chosen: the longest mechanism has three.
-const CHALLENGES_MAX: usize = 5;
 /// How much of a server's words goes into a sentence, in bytes.
 const QUOTE_BYTES_MAX: usize = 300;
 
@@ -122,7 +120,7 @@ impl Pop3 {
         for (shown, line) in [("USER", format!("USER {username}")), ("PASS", format!("PASS {password}"))] {
             recorder.sent(format_args!("{shown} <secret>"));
             self.send(&line).await?;
-            self.answer(recorder, shown).await.map_err(refused_login)?;
+            self.answer(recorder, shown).await.map_err(sasl::refused)?;
         }
         Ok(())
     }
@@ -143,13 +141,13 @@ impl Pop3 {
             let line = self.channel.line(LINE_BYTES_MAX).await?;
             let Some(challenge) = line.strip_prefix(b"+ ").or_else(|| (line == b"+").then_some(&[])) else {
                 recorder.received(shown(&line, NOTE_BYTES_MAX));
-                judge(&line, "AUTH").map_err(refused_login)?;
+                judge(&line, "AUTH").map_err(sasl::refused)?;
                 return login.succeeded(None);
             };
             let answer = login.answer(challenge)?;
             self.send(&answer).await?;
         }
-        Err(Failure::new(Reason::ProtocolError, format_args!("more than {CHALLENGES_MAX} challenges")))
+        Err(sasl::too_many_challenges())
     }
 }
 
@@ -167,12 +165,4 @@ fn judge(line: &[u8], to: &str) -> Result<String, Failure> {
     let passes = ["[IN-USE]", "[LOGIN-DELAY]", "[SYS/TEMP]"].iter().any(|code| rest.starts_with(code));
     let reason = if passes { Reason::RejectedTemporarily } else { Reason::Rejected };
     Err(Failure::new(reason, format_args!("the answer to {to} is {}", says())))
-}
-
-/// A refusal of a login is one of the credentials, unless it will pass.
-fn refused_login(failure: Failure) -> Failure {
-    match failure.reason() {
-        Reason::Rejected => Failure::new(Reason::AuthRefused, failure.message()),
-        _ => failure,
-    }
 }

@@ -9,12 +9,10 @@ use crate::mailbox::measures::{LOGIN_OK, SCRIPTS, SCRIPTS_ACTIVE};
 use crate::mailbox::{CAPABILITY_PHASE, GREETING, LOGIN, SELECT, STARTTLS, Visit, part, write_down_capabilities};
 use crate::net::Channel;
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
-use crate::sasl::{Login, Mechanism};
+use crate::sasl::{self, CHALLENGES_MAX, Login, Mechanism};
 
 /// Most lines of an answer. Chosen: more scripts than anybody has.
 const LINES_MAX: usize = 1000;
-/// Most challenges of one login. Chosen: the longest mechanism has three.
-const CHALLENGES_MAX: usize = 5;
 /// How much of a server's words goes into a sentence, in bytes.
 const QUOTE_BYTES_MAX: usize = 300;
 
@@ -141,11 +139,7 @@ impl Sieve {
             None => self.send(&format!("AUTHENTICATE \"{name}\"")).await?,
         }
         for _ in 0..=CHALLENGES_MAX {
-            let refused = |failure: Failure| match failure.reason() {
-                Reason::Rejected => Failure::new(Reason::AuthRefused, failure.message()),
-                _ => failure,
-            };
-            match self.line(recorder, "AUTHENTICATE").await.map_err(refused)? {
+            match self.line(recorder, "AUTHENTICATE").await.map_err(sasl::refused)? {
                 Line::Ok(tokens) => return login.succeeded(with_success(&tokens)),
                 Line::Data(tokens) => {
                     let challenge = tokens.first().and_then(Token::bytes).unwrap_or_default();
@@ -154,7 +148,7 @@ impl Sieve {
                 }
             }
         }
-        Err(Failure::new(Reason::ProtocolError, format_args!("more than {CHALLENGES_MAX} challenges")))
+        Err(sasl::too_many_challenges())
     }
 }
 

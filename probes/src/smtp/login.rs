@@ -4,7 +4,7 @@ use crate::failure::{Failure, Reason};
 use crate::net::Net;
 use crate::phase::Phase;
 use crate::recorder::Recorder;
-use crate::sasl::{Account, Login, Mechanism};
+use crate::sasl::{self, Account, CHALLENGES_MAX, Login, Mechanism};
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;
 use crate::smtp::judge::{Command, judge};
@@ -14,9 +14,6 @@ use crate::smtp::measures::{AUTH_OK, BAD_AUTH_REJECTED};
 pub(crate) const AUTH: Phase = Phase::new("auth");
 /// A wrong password is tried, which the server must refuse.
 pub(crate) const BAD_AUTH: Phase = Phase::new("bad_auth");
-
-/// Most challenges of one login. Chosen: the longest mechanism has three.
-const CHALLENGES_MAX: usize = 5;
 
 /// Logs in, after a wrong password was tried where that is wanted.
 pub(super) async fn log_in(
@@ -75,5 +72,5 @@ async fn authenticate(
         let answer = login.answer(reply.lines[0].trim_ascii())?;
         reply = client.ask_shown(recorder, Command::Auth, &answer, "<secret>").await?;
     }
-    Err(Failure::new(Reason::ProtocolError, format_args!("more than {CHALLENGES_MAX} challenges")))
+    Err(sasl::too_many_challenges())
 }

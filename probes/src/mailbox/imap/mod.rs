@@ -9,14 +9,12 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Channel;
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
-use crate::sasl::{Login, Mechanism};
+use crate::sasl::{self, CHALLENGES_MAX, Login, Mechanism};
 
 use wire::{Response, State, Token};
 
 /// Most responses to one command. Chosen: a long list of folders.
 pub(crate) const RESPONSES_MAX: usize = 1000;
-/// Most challenges of one login. Chosen: the longest mechanism has three.
-const CHALLENGES_MAX: usize = 5;
 /// Most parts of a response that go into a note. Chosen: a line on a page.
 const TOKENS_NOTED_MAX: usize = 32;
 /// How much of a server's words goes into a sentence, in bytes.
@@ -105,7 +103,7 @@ impl Imap {
     ) -> Result<(), Failure> {
         recorder.sent("LOGIN <secret>");
         let tag = self.send_tagged(&format!("LOGIN {} {}", quoted(username)?, quoted(password)?)).await?;
-        self.answer(recorder, &tag, "LOGIN").await.map(drop).map_err(refused_login)
+        self.answer(recorder, &tag, "LOGIN").await.map(drop).map_err(sasl::refused)
     }
 
     /// Logs in by a mechanism (RFC 9051 section 6.2.2).
@@ -129,7 +127,7 @@ impl Imap {
                     None => login.answer(challenge.trim_ascii())?,
                 },
                 Response::Status { tag: Some(ended), state, text } if ended == tag.as_bytes() => {
-                    judge("AUTHENTICATE", state, &text).map_err(refused_login)?;
+                    judge("AUTHENTICATE", state, &text).map_err(sasl::refused)?;
                     return login.succeeded(None);
                 }
                 Response::Status { tag: None, state: State::Bye, text } => return Err(bye(&text)),
@@ -137,7 +135,7 @@ impl Imap {
             };
             self.send(&format!("{answer}\r\n")).await?;
         }
-        Err(Failure::new(Reason::ProtocolError, format_args!("more than {CHALLENGES_MAX} challenges")))
+        Err(sasl::too_many_challenges())
     }
 
     /// Whether the dialogue goes into the notes from here on: repetitions would fill them.
@@ -231,14 +229,6 @@ fn judge(command: &str, state: State, text: &[u8]) -> Result<(), Failure> {
         }
         State::Bad => Err(Failure::new(Reason::ProtocolError, format_args!("the answer to {command} is BAD {says}"))),
         State::Bye | State::Preauth => Err(bye(text)),
-    }
-}
-
-/// A refusal of a login is one of the credentials, unless it will pass.
-fn refused_login(failure: Failure) -> Failure {
-    match failure.reason() {
-        Reason::Rejected => Failure::new(Reason::AuthRefused, failure.message()),
-        _ => failure,
     }
 }
 
