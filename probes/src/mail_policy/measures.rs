@@ -15,44 +15,44 @@ levels! {
     CHECK_OK "probe_mail_policy_check_ok" None ["policy"] "1 if what the domain publishes for this policy is good, 0 if it is missing or wrong. Absent while nothing is known.";
     CHECK_UNKNOWN "probe_mail_policy_check_unknown" None ["policy"] "1 if nothing is known of this policy: name servers failed or were silent.";
 
-    MX_RECORDS "probe_mail_policy_mx_records" None [] "MX records of the domain.";
-    MX_NULL "probe_mail_policy_mx_null" None [] "1 if the domain says by a null MX that it takes no mail.";
-    MX_IMPLICIT "probe_mail_policy_mx_implicit" None [] "1 if the domain has no MX record, so that its own address stands in.";
-    MX_INFO "probe_mail_policy_mx_info" Info ["mx", "preference"] "A mail host of the domain.";
-    MX_ADDRESSES "probe_mail_policy_mx_addresses" None ["mx", "family"] "Addresses of the mail host: family ip4 or ip6.";
-    MX_ALIAS "probe_mail_policy_mx_alias" None ["mx"] "1 if the mail host's name is an alias (CNAME), which an MX may not name.";
-    MX_SECURE "probe_mail_policy_mx_secure" None [] "1 if the MX records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
-    REVERSE_CONFIRMED "probe_mail_policy_reverse_confirmed" None ["mx", "address"] "1 if the address has a name that leads back to it.";
+    MX_RECORDS "probe_mail_mx_records" None [] "MX records of the domain.";
+    MX_NULL "probe_mail_mx_null" None [] "1 if the domain says by a null MX that it takes no mail.";
+    MX_IMPLICIT "probe_mail_mx_implicit" None [] "1 if the domain has no MX record, so that its own address stands in.";
+    MX_INFO "probe_mail_mx_info" Info ["mx", "preference"] "A mail host of the domain.";
+    MX_ADDRESSES "probe_mail_mx_addresses" None ["mx", "family"] "Addresses of the mail host: family ip4 or ip6.";
+    MX_ALIAS "probe_mail_mx_alias" None ["mx"] "1 if the mail host's name is an alias (CNAME), which an MX may not name.";
+    MX_SECURE "probe_mail_mx_secure" None [] "1 if the MX records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
+    REVERSE_CONFIRMED "probe_mail_fcrdns_ok" None ["mx", "ip"] "1 if the address has a name that leads back to it.";
 
-    SPF_RECORDS "probe_mail_policy_spf_records" None [] "SPF records of the domain; one is right.";
-    SPF_VALID "probe_mail_policy_spf_valid" None [] "1 if the SPF record and all that it includes can be used.";
-    SPF_LOOKUPS "probe_mail_policy_spf_lookups" None [] "Terms of SPF that need a lookup, with all that is included; ten are allowed. Not counted past twenty.";
-    SPF_VOID_LOOKUPS "probe_mail_policy_spf_void_lookups" None [] "Of these, lookups that found nothing; two are allowed.";
-    SPF_ALL "probe_mail_policy_spf_all_info" Info ["result"] "What SPF says of senders that it does not name: fail, softfail, neutral or pass.";
-    SPF_SENDER_PASS "probe_mail_policy_spf_sender_pass" None ["sender"] "1 if SPF lets the configured sender pass.";
-    SPF_SENDER_INFO "probe_mail_policy_spf_sender_info" Info ["sender", "result"] "What SPF says of the configured sender.";
+    SPF_RECORDS "probe_spf_records" None [] "SPF records of the domain; one is right.";
+    SPF_VALID "probe_spf_valid" None [] "1 if the SPF record and all that it includes can be used.";
+    SPF_LOOKUPS "probe_spf_lookups" None [] "Terms of SPF that need a lookup, with all that is included; ten are allowed. Not counted past twenty.";
+    SPF_VOID_LOOKUPS "probe_spf_void_lookups" None [] "Of these, lookups that found nothing; two are allowed.";
+    SPF_ALL "probe_spf_all_info" Info ["result"] "What SPF says of senders that it does not name: fail, softfail, neutral or pass.";
+    SPF_SENDER_PASS "probe_spf_sender_pass" None ["sender"] "1 if SPF lets the configured sender pass.";
+    SPF_SENDER_INFO "probe_spf_sender_info" Info ["sender", "result"] "What SPF says of the configured sender.";
 
-    DKIM_KEY_PRESENT "probe_mail_policy_dkim_key_present" None ["selector"] "1 if there is a DKIM record for the selector.";
-    DKIM_KEY_BITS "probe_mail_policy_dkim_key_bits" None ["selector"] "Size of the DKIM key in bits.";
-    DKIM_KEY_TESTING "probe_mail_policy_dkim_key_testing" None ["selector"] "1 if the DKIM key says that it is only being tested.";
-    DKIM_KEY_REVOKED "probe_mail_policy_dkim_key_revoked" None ["selector"] "1 if the DKIM key was revoked: the record is there, its key is empty.";
-    DKIM_KEY_INFO "probe_mail_policy_dkim_key_info" Info ["selector", "type"] "The sort of DKIM key: rsa or ed25519.";
+    DKIM_KEY_PRESENT "probe_dkim_key_present" None ["selector"] "1 if there is a DKIM record for the selector.";
+    DKIM_KEY_BITS "probe_dkim_key_bits" None ["selector"] "Size of the DKIM key in bits.";
+    DKIM_KEY_TESTING "probe_dkim_key_testing" None ["selector"] "1 if the DKIM key says that it is only being tested.";
+    DKIM_KEY_REVOKED "probe_dkim_key_revoked" None ["selector"] "1 if the DKIM key was revoked: the record is there, its key is empty.";
+    DKIM_KEY_INFO "probe_dkim_key_info" Info ["selector", "type"] "The sort of DKIM key: rsa or ed25519.";
 
-    DMARC_VALID "probe_mail_policy_dmarc_valid" None [] "1 if there is one DMARC record that can be used.";
-    DMARC_INHERITED "probe_mail_policy_dmarc_inherited" None [] "1 if the DMARC record is one of a domain above.";
-    DMARC_INFO "probe_mail_policy_dmarc_info" Info ["policy", "subdomain_policy"] "What DMARC asks of receivers: none, quarantine or reject.";
-    DMARC_PERCENT "probe_mail_policy_dmarc_percent" None [] "Part of the messages that DMARC's policy is for, in percent.";
-    DMARC_REPORTS "probe_mail_policy_dmarc_report_addresses" None [] "Addresses that aggregate reports of DMARC go to.";
+    DMARC_VALID "probe_dmarc_present" None [] "1 if there is one DMARC record that can be used.";
+    DMARC_INHERITED "probe_dmarc_inherited" None [] "1 if the DMARC record is one of a domain above.";
+    DMARC_INFO "probe_dmarc_info" Info ["policy", "subdomain_policy"] "What DMARC asks of receivers: none, quarantine or reject.";
+    DMARC_PERCENT "probe_dmarc_percent" None [] "Part of the messages that DMARC's policy is for, in percent.";
+    DMARC_REPORTS "probe_dmarc_report_addresses" None [] "Addresses that aggregate reports of DMARC go to.";
 
-    MTA_STS_RECORD_VALID "probe_mail_policy_mta_sts_record_valid" None [] "1 if there is one MTA-STS record that can be used.";
-    MTA_STS_POLICY_VALID "probe_mail_policy_mta_sts_policy_valid" None [] "1 if the MTA-STS policy was fetched and can be used.";
-    MTA_STS_INFO "probe_mail_policy_mta_sts_info" Info ["id", "mode"] "The MTA-STS record's id and the policy's mode: enforce, testing or none.";
-    MTA_STS_MAX_AGE "probe_mail_policy_mta_sts_max_age_seconds" Seconds [] "How long senders may keep the MTA-STS policy.";
-    MTA_STS_MX_MATCH "probe_mail_policy_mta_sts_mx_match" None ["mx"] "1 if the MTA-STS policy names the mail host.";
+    MTA_STS_RECORD_VALID "probe_mta_sts_record_valid" None [] "1 if there is one MTA-STS record that can be used.";
+    MTA_STS_POLICY_VALID "probe_mta_sts_policy_valid" None [] "1 if the MTA-STS policy was fetched and can be used.";
+    MTA_STS_INFO "probe_mta_sts_info" Info ["id", "mode"] "The MTA-STS record's id and the policy's mode: enforce, testing or none.";
+    MTA_STS_MAX_AGE "probe_mta_sts_max_age_seconds" Seconds [] "How long senders may keep the MTA-STS policy.";
+    MTA_STS_MX_MATCH "probe_mta_sts_mx_match" None ["mx"] "1 if the MTA-STS policy names the mail host.";
 
-    TLS_RPT_VALID "probe_mail_policy_tls_rpt_valid" None [] "1 if there is one TLS-RPT record that can be used.";
+    TLS_RPT_VALID "probe_tlsrpt_record_valid" None [] "1 if there is one TLS-RPT record that can be used.";
 
-    TLSA_RECORDS "probe_mail_policy_tlsa_records" None ["mx"] "TLSA records of the mail host at port 25.";
-    TLSA_USABLE "probe_mail_policy_tlsa_usable" None ["mx"] "Of these, records that mail servers can use.";
-    TLSA_SECURE "probe_mail_policy_tlsa_secure" None ["mx"] "1 if the TLSA records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
+    TLSA_RECORDS "probe_dane_tlsa_records" None ["mx"] "TLSA records of the mail host at port 25.";
+    TLSA_USABLE "probe_dane_tlsa_usable" None ["mx"] "Of these, records that mail servers can use.";
+    TLSA_SECURE "probe_dane_dnssec_secure" None ["mx"] "1 if the TLSA records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
 }

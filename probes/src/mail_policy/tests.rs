@@ -73,7 +73,9 @@ async fn judged(records: Records, policy: &str) -> (String, String) {
 fn readings(report: &Report, prefix: &str) -> Vec<String> {
     let line = |reading: &crate::Reading| {
         let labels: String = reading.labels.iter().map(|label| format!(" {}", label.value)).collect();
-        format!("{}{labels} = {}", reading.measure.name.trim_start_matches("probe_mail_policy_"), reading.value)
+        let name =
+            reading.measure.name.trim_start_matches("probe_").trim_start_matches("mail_").trim_start_matches("policy_");
+        format!("{name}{labels} = {}", reading.value)
     };
     report.readings.iter().map(line).filter(|line| line.starts_with(prefix)).collect()
 }
@@ -106,11 +108,11 @@ async fn a_domain_in_order_passes() {
         ]
     );
     assert_eq!(
-        readings(&report, "reverse"),
+        readings(&report, "fcrdns"),
         [
-            "reverse_confirmed a.example.test 192.0.2.1 = 1",
-            "reverse_confirmed a.example.test 2001:db8::1 = 1",
-            "reverse_confirmed b.example.test 198.51.100.2 = 1",
+            "fcrdns_ok a.example.test 192.0.2.1 = 1",
+            "fcrdns_ok a.example.test 2001:db8::1 = 1",
+            "fcrdns_ok b.example.test 198.51.100.2 = 1",
         ]
     );
     assert_eq!(
@@ -132,23 +134,23 @@ async fn a_domain_in_order_passes() {
     assert_eq!(
         readings(&report, "dmarc"),
         [
-            "dmarc_valid = 1",
+            "dmarc_present = 1",
             "dmarc_inherited = 0",
             "dmarc_info reject none = 1",
             "dmarc_percent = 50",
             "dmarc_report_addresses = 1",
         ]
     );
+    assert_eq!(readings(&report, "tlsrpt"), ["tlsrpt_record_valid = 1"]);
     assert_eq!(
-        readings(&report, "tls"),
+        readings(&report, "dane"),
         [
-            "tls_rpt_valid = 1",
-            "tlsa_records a.example.test = 2",
-            "tlsa_usable a.example.test = 1",
-            "tlsa_secure a.example.test = 1",
-            "tlsa_records b.example.test = 1",
-            "tlsa_usable b.example.test = 1",
-            "tlsa_secure b.example.test = 1",
+            "dane_tlsa_records a.example.test = 2",
+            "dane_tlsa_usable a.example.test = 1",
+            "dane_dnssec_secure a.example.test = 1",
+            "dane_tlsa_records b.example.test = 1",
+            "dane_tlsa_usable b.example.test = 1",
+            "dane_dnssec_secure b.example.test = 1",
         ]
     );
     let ok = readings(&report, "check_ok");
@@ -442,7 +444,7 @@ async fn a_domain_below_inherits_dmarc() {
 }
 
 #[tokio::test]
-async fn tlsa_records_must_be_usable_and_verified() {
+async fn dane_tlsa_records_must_be_usable_and_verified() {
     let signed = |mut records: Records| {
         records.push((".", Data::Authentic));
         records

@@ -3,11 +3,11 @@
 use crate::measure::{Measure, Unit};
 
 pub(crate) static MX_RECORDS: Measure =
-    Measure::level("probe_smtp_mx_records", Unit::None, "MX records of the domain; 0 if it has none.");
+    Measure::level("probe_mail_mx_records", Unit::None, "MX records of the domain; 0 if it has none.");
 pub(crate) static MX_NULL: Measure =
-    Measure::level("probe_smtp_mx_null", Unit::None, "1 if the domain says by a null MX that it takes no mail.");
+    Measure::level("probe_mail_mx_null", Unit::None, "1 if the domain says by a null MX that it takes no mail.");
 pub(crate) static MX_IMPLICIT: Measure =
-    Measure::level("probe_smtp_mx_implicit", Unit::None, "1 if the domain has no MX and its own address stands in.");
+    Measure::level("probe_mail_mx_implicit", Unit::None, "1 if the domain has no MX and its own address stands in.");
 pub(crate) static MX_PREFERENCE: Measure =
     Measure::level("probe_smtp_mx_preference", Unit::None, "Preference of the server's MX record; lower comes first.");
 
@@ -19,7 +19,7 @@ pub(crate) static SERVERS: Measure = Measure::level(
 pub(crate) static SERVERS_ACCEPTING: Measure =
     Measure::level("probe_smtp_servers_accepting", Unit::None, "Servers that would have taken the message.");
 pub(crate) static DELIVERABLE: Measure =
-    Measure::level("probe_smtp_deliverable", Unit::None, "1 if at least one server would have taken the message.");
+    Measure::level("probe_mail_deliverable", Unit::None, "1 if at least one server would have taken the message.");
 pub(crate) static SERVER_SUCCESS: Measure =
     Measure::level("probe_smtp_server_success", Unit::None, "1 if this server would have taken the message.");
 pub(crate) static SERVER_FAILURE_INFO: Measure =

@@ -30,7 +30,7 @@ async fn a_server_in_the_open_takes_the_message() {
     assert_eq!(read("probe_smtp_server_success", &[]), Some(1.0));
     assert_eq!(report.reading_named("probe_smtp_servers"), Some(1.0));
     assert_eq!(report.reading_named("probe_smtp_servers_accepting"), Some(1.0));
-    assert_eq!(report.reading_named("probe_smtp_deliverable"), Some(1.0));
+    assert_eq!(report.reading_named("probe_mail_deliverable"), Some(1.0));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_refused_recipient_is_quoted_and_measured() {
     assert_eq!(read("probe_smtp_enhanced_status_info", &["rcpt", "5.1.1"]), Some(1.0));
     assert_eq!(read("probe_smtp_rcpt_accepted", &[]), Some(0.0));
     assert_eq!(read("probe_smtp_server_success", &[]), Some(0.0));
-    assert_eq!(report.reading_named("probe_smtp_deliverable"), Some(0.0));
+    assert_eq!(report.reading_named("probe_mail_deliverable"), Some(0.0));
 }
 
 #[tokio::test]

@@ -76,12 +76,12 @@ async fn every_mail_host_of_a_domain_is_asked_in_order_of_preference() {
     let expected = ["mx1.example.org", "mx2.example.org", "mx1.example.org 127.0.0.1", "mx2.example.org 127.0.0.2"];
     assert_eq!(steps(&report), expected);
     let read = |step, name| reading(&report, step, name, &[]);
-    assert_eq!(read(None, "probe_smtp_mx_records"), Some(2.0));
-    assert_eq!(read(None, "probe_smtp_mx_null"), Some(0.0));
-    assert_eq!(read(None, "probe_smtp_mx_implicit"), Some(0.0));
+    assert_eq!(read(None, "probe_mail_mx_records"), Some(2.0));
+    assert_eq!(read(None, "probe_mail_mx_null"), Some(0.0));
+    assert_eq!(read(None, "probe_mail_mx_implicit"), Some(0.0));
     assert_eq!(read(None, "probe_smtp_servers"), Some(2.0));
     assert_eq!(read(None, "probe_smtp_servers_accepting"), Some(2.0));
-    assert_eq!(read(None, "probe_smtp_deliverable"), Some(1.0));
+    assert_eq!(read(None, "probe_mail_deliverable"), Some(1.0));
     assert_eq!(read(Some("mx1.example.org 127.0.0.1"), "probe_smtp_mx_preference"), Some(10.0));
     assert_eq!(read(Some("mx2.example.org 127.0.0.2"), "probe_smtp_mx_preference"), Some(20.0));
     assert_eq!(read(Some("mx2.example.org 127.0.0.2"), "probe_smtp_server_success"), Some(1.0));
@@ -109,7 +109,7 @@ async fn one_dead_mail_host_of_two_costs_redundancy_only() {
     let report = ask_domain(records(), json!({"port": port, "require": "all"}), AMPLE).await;
     assert_eq!(gist(&report), "connect_refused in connect");
     assert_eq!(failed_step(&report), Some("dead.example.org 127.0.0.2"));
-    assert_eq!(report.reading_named("probe_smtp_deliverable"), Some(1.0));
+    assert_eq!(report.reading_named("probe_mail_deliverable"), Some(1.0));
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn without_mx_the_domains_own_address_stands_in() {
     let settings = json!({"port": peer.address().port()});
     let report = ask_domain(vec![("example.org.", Data::A([127, 0, 0, 1]))], settings, AMPLE).await;
     assert_eq!(gist(&report), "up", "{:?}", report.failure());
-    assert_eq!(report.reading_named("probe_smtp_mx_implicit"), Some(1.0));
+    assert_eq!(report.reading_named("probe_mail_mx_implicit"), Some(1.0));
     assert_eq!(steps(&report), ["example.org", "example.org 127.0.0.1"]);
 }
 
@@ -225,7 +225,7 @@ async fn a_null_mx_says_that_no_mail_is_taken() {
     let records = vec![("example.org.", Data::Mx(0, ".")), ("example.org.", Data::A([127, 0, 0, 1]))];
     let report = ask_domain(records, json!({}), AMPLE).await;
     assert_eq!(gist(&report), "mx_missing in resolve");
-    assert_eq!(report.reading_named("probe_smtp_mx_null"), Some(1.0));
+    assert_eq!(report.reading_named("probe_mail_mx_null"), Some(1.0));
     assert_eq!(report.reading_named("probe_smtp_servers"), Some(0.0));
 }
 
@@ -291,7 +291,7 @@ async fn hosts_and_addresses_are_bounded() {
     let settings = json!({"port": peer.port(), "preferred_ip_protocol": "ip4", "ip_protocol_fallback": false});
     let report = ask_domain(records, settings, AMPLE).await;
     assert_eq!(gist(&report), "connect_refused in connect");
-    assert_eq!(report.reading_named("probe_smtp_mx_records"), Some(11.0));
+    assert_eq!(report.reading_named("probe_mail_mx_records"), Some(11.0));
     assert_eq!(report.reading_named("probe_smtp_servers"), Some(16.0));
     let hosts = steps(&report).into_iter().filter(|step| step.contains(' ')).map(|step| step[..1].to_owned());
     let mut hosts: Vec<_> = hosts.collect();
