@@ -28,7 +28,9 @@ pub(super) enum Transport {
 }
 
 /// A DNS module's settings, the question written down already.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written", rename = "dns")]
 pub(crate) struct Settings {
     pub(super) query: Query,
     pub(super) transport: Transport,
@@ -196,9 +198,11 @@ fn at_least_512_if_set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
     }
 }
 
-impl Written {
-    fn understood(self) -> Result<Settings, String> {
-        let transport = match (self.transport_protocol, self.dns_over_tls, self.tcp_on_truncation) {
+impl TryFrom<Written> for Settings {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let transport = match (written.transport_protocol, written.dns_over_tls, written.tcp_on_truncation) {
             (WrittenTransport::Udp, true, _) => {
                 return Err("dns_over_tls needs transport_protocol: tcp".to_owned());
             }
@@ -210,47 +214,32 @@ impl Written {
             (WrittenTransport::Tcp, false, false) => Transport::Tcp,
             (WrittenTransport::Tcp, true, false) => Transport::Tls,
         };
-        if self.query_name.is_empty() {
+        if written.query_name.is_empty() {
             return Err("query_name is empty; the root is written as a dot".to_owned());
         }
         let flags = Flags {
-            recursion_desired: self.recursion_desired,
-            authentic_data: self.authentic_data,
-            checking_disabled: self.checking_disabled,
+            recursion_desired: written.recursion_desired,
+            authentic_data: written.authentic_data,
+            checking_disabled: written.checking_disabled,
         };
-        let offered = self.edns.as_ref().map_or(UDP_BYTES_MAX, |edns| edns.udp_payload_size);
-        let query = Query::new(&self.query_name, self.query_type, self.query_class, flags, self.edns.as_ref());
-        Ok(Settings {
+        let offered = written.edns.as_ref().map_or(UDP_BYTES_MAX, |edns| edns.udp_payload_size);
+        let query =
+            Query::new(&written.query_name, written.query_type, written.query_class, flags, written.edns.as_ref());
+        Ok(Self {
             query: query.map_err(|error| format!("query_name: {error}"))?,
             transport,
-            udp_reply_bytes_max: self.udp_reply_bytes_max.unwrap_or(offered),
-            tls: Tls::new(self.tls_config.unwrap_or_default(), &[]),
-            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
-            source_ip_address: self.source_ip_address,
-            valid_rcodes: self.valid_rcodes.unwrap_or_else(|| vec![ResponseCode::NOERROR]),
-            answer: self.validate_answer_rrs.unwrap_or_default(),
-            authority: self.validate_authority_rrs.unwrap_or_default(),
-            additional: self.validate_additional_rrs.unwrap_or_default(),
-            validate_response: self.validate_response,
-            fail_if_not_authoritative: self.fail_if_not_authoritative,
-            fail_if_not_authenticated: self.fail_if_not_authenticated,
+            udp_reply_bytes_max: written.udp_reply_bytes_max.unwrap_or(offered),
+            tls: Tls::new(written.tls_config.unwrap_or_default(), &[]),
+            family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
+            source_ip_address: written.source_ip_address,
+            valid_rcodes: written.valid_rcodes.unwrap_or_else(|| vec![ResponseCode::NOERROR]),
+            answer: written.validate_answer_rrs.unwrap_or_default(),
+            authority: written.validate_authority_rrs.unwrap_or_default(),
+            additional: written.validate_additional_rrs.unwrap_or_default(),
+            validate_response: written.validate_response,
+            fail_if_not_authoritative: written.fail_if_not_authoritative,
+            fail_if_not_authenticated: written.fail_if_not_authenticated,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.understood().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        "dns".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Written::json_schema(generator)
     }
 }
 

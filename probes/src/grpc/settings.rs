@@ -1,11 +1,10 @@
 //! The keys of a `grpc` module as blackbox_exporter's users write them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, de};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::metadata::Metadata;
 use super::{ALPN, message};
@@ -16,7 +15,9 @@ use crate::secret::Secret;
 use crate::settings::{IpProtocol, yes};
 
 /// How a gRPC server is asked, ready to be used any number of times.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written", rename = "grpc")]
 pub(crate) struct Settings {
     pub(super) service: Box<str>,
     /// The body of the request.
@@ -54,8 +55,10 @@ struct Written {
     metadata: BTreeMap<String, Option<Vec<Secret>>>,
 }
 
-impl Settings {
-    fn of(written: Written) -> Result<Self, String> {
+impl TryFrom<Written> for Settings {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
         Ok(Self {
             question: message::question(&written.service)?,
             service: written.service.into(),
@@ -65,21 +68,5 @@ impl Settings {
             family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
             metadata: Metadata::of(&written.metadata),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(Written::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        Written::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, de};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::auth::Auth;
 use super::cel::Cel;
@@ -27,7 +27,9 @@ use crate::net::{Family, Net, TlsVersion};
 use crate::secret::Secret;
 
 /// How a module asks and what it expects, ready to be used any number of times.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written", rename = "http")]
 pub(crate) struct Settings {
     pub(super) family: Family,
     pub(super) follow_redirects: bool,
@@ -85,8 +87,12 @@ impl Settings {
     pub(super) fn asks_about_body(&self) -> bool {
         self.rules.has_body_rules() || self.cel.is_some() || self.digest.is_some()
     }
+}
 
-    fn of(mut written: Written) -> Result<Self, String> {
+impl TryFrom<Written> for Settings {
+    type Error = String;
+
+    fn try_from(mut written: Written) -> Result<Self, Self::Error> {
         conflicts::check(&written)?;
         let http3 = written.enable_http3;
         if http3 {
@@ -159,22 +165,6 @@ impl Settings {
             unusable,
             rules: Rules::of(written),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(Written::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        Written::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }
 

@@ -1,10 +1,9 @@
 //! What can be set of kind `mailbox`.
 
-use std::borrow::Cow;
 use std::num::NonZeroU16;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::net::{Family, Tls, TlsSettings};
 use crate::sasl::{Account, Mechanism};
@@ -15,7 +14,9 @@ use crate::settings::{IpProtocol, SourceAddress, yes};
 const FOLDER_BYTES_MAX: usize = 200;
 
 /// How a mail store is asked, and what is expected of it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written", rename = "mailbox")]
 pub(crate) struct Settings {
     pub(crate) protocol: Protocol,
     pub(crate) encryption: Encryption,
@@ -113,57 +114,45 @@ fn inbox() -> Box<str> {
     "INBOX".into()
 }
 
-impl Written {
-    fn understood(self) -> Result<Settings, &'static str> {
-        let default = match self.protocol {
+impl TryFrom<Written> for Settings {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let default = match written.protocol {
             Protocol::Managesieve => Encryption::Starttls,
             Protocol::Imap | Protocol::Pop3 => Encryption::Tls,
         };
-        let account = Account::of_settings(self.username, self.password, self.mechanism, self.allow_cleartext_login)?;
-        let counts = self.fail_if_quota_above.is_some() || self.fail_if_more_messages_than.is_some();
+        let account =
+            Account::of_settings(written.username, written.password, written.mechanism, written.allow_cleartext_login)?;
+        let counts = written.fail_if_quota_above.is_some() || written.fail_if_more_messages_than.is_some();
         if counts && account.is_none() {
             return Err("without `username` and `password` nothing can be counted");
         }
-        if self.fail_if_quota_above.is_some() && self.protocol != Protocol::Imap {
+        if written.fail_if_quota_above.is_some() && written.protocol != Protocol::Imap {
             return Err("`fail_if_quota_above` needs `protocol: imap`");
         }
-        if self.fail_if_quota_above.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
+        if written.fail_if_quota_above.is_some_and(|ratio| !(0.0..=1.0).contains(&ratio)) {
             return Err("`fail_if_quota_above` is a ratio from 0 to 1");
         }
-        if self.fail_if_more_messages_than.is_some() && self.protocol == Protocol::Managesieve {
+        if written.fail_if_more_messages_than.is_some() && written.protocol == Protocol::Managesieve {
             return Err("`managesieve` holds no messages");
         }
         let is_plain = |c: char| c.is_ascii() && !c.is_ascii_control();
-        if self.folder.is_empty() || self.folder.len() > FOLDER_BYTES_MAX || !self.folder.chars().all(is_plain) {
+        if written.folder.is_empty() || written.folder.len() > FOLDER_BYTES_MAX || !written.folder.chars().all(is_plain)
+        {
             return Err("`folder` is a name of at most 200 ASCII characters, others in IMAP's modified UTF-7");
         }
-        Ok(Settings {
-            protocol: self.protocol,
-            encryption: self.encryption.unwrap_or(default),
+        Ok(Self {
+            protocol: written.protocol,
+            encryption: written.encryption.unwrap_or(default),
             account,
-            folder: self.folder,
-            fail_if_quota_above: self.fail_if_quota_above,
-            fail_if_more_messages_than: self.fail_if_more_messages_than,
+            folder: written.folder,
+            fail_if_quota_above: written.fail_if_quota_above,
+            fail_if_more_messages_than: written.fail_if_more_messages_than,
             // None of these protocols has an application protocol name in use.
-            tls: Tls::new(self.tls_config, &[]),
-            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
-            source_ip_address: self.source_ip_address,
+            tls: Tls::new(written.tls_config, &[]),
+            family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
+            source_ip_address: written.source_ip_address,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.understood().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        "mailbox".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }

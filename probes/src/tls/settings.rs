@@ -10,7 +10,9 @@ use crate::net::{Family, Tls, TlsSettings, TlsVersion};
 use crate::settings::{IpProtocol, SourceAddress, Span, yes};
 
 /// How a server is asked for its certificate, and what is expected of it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(from = "Written")]
+#[schemars(with = "Written", rename = "tls")]
 pub(crate) struct Settings {
     pub(super) family: Family,
     pub(super) source_ip_address: SourceAddress,
@@ -64,38 +66,22 @@ const fn none() -> Span {
     Span(Duration::ZERO)
 }
 
-impl Written {
-    fn understood(self) -> Settings {
-        let alpn: Vec<&str> = self.alpn.iter().map(|name| &*name.0).collect();
-        let mut scanned = [self.scan_versions.as_slice(), &self.fail_if_offers].concat();
+impl From<Written> for Settings {
+    fn from(written: Written) -> Self {
+        let alpn: Vec<&str> = written.alpn.iter().map(|name| &*name.0).collect();
+        let mut scanned = [written.scan_versions.as_slice(), &written.fail_if_offers].concat();
         scanned.sort_unstable();
         scanned.dedup();
-        Settings {
-            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
-            source_ip_address: self.source_ip_address,
-            tls: Tls::new(self.tls_config, &alpn),
-            valid_versions: self.valid_versions,
+        Self {
+            family: Family { preferred: written.preferred_ip_protocol, fallback: written.ip_protocol_fallback },
+            source_ip_address: written.source_ip_address,
+            tls: Tls::new(written.tls_config, &alpn),
+            valid_versions: written.valid_versions,
             scanned,
-            fail_if_offers: self.fail_if_offers,
-            fail_if_expires_within: self.fail_if_expires_within.0,
-            fingerprints: self.fingerprint_sha256,
+            fail_if_offers: written.fail_if_offers,
+            fail_if_expires_within: written.fail_if_expires_within.0,
+            fingerprints: written.fingerprint_sha256,
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Written::deserialize(deserializer)?.understood())
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        "tls".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }
 

@@ -21,7 +21,9 @@ use crate::settings::{IpProtocol, yes};
 use crate::tcp;
 
 /// How a websocket is asked, ready to be used any number of times.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "Written")]
+#[schemars(with = "Written", rename = "websocket")]
 pub(crate) struct Settings {
     pub(super) family: Family,
     pub(super) tls: Tls,
@@ -211,8 +213,10 @@ impl JsonSchema for Header {
     }
 }
 
-impl Settings {
-    fn of(written: Written) -> Result<Self, String> {
+impl TryFrom<Written> for Settings {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
         let auth = written.http_config.auth()?;
         let HttpConfig { tls_config, .. } = written.http_config;
         Ok(Self {
@@ -222,21 +226,5 @@ impl Settings {
             headers: Headers::of(&written.headers, auth),
             dialogue: Dialogue(written.query_response),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(Written::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Settings {
-    fn schema_name() -> Cow<'static, str> {
-        Written::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }
