@@ -6,7 +6,7 @@
 set -euo pipefail
 
 packages=(
-    nginx-light postfix bind9 bind9-dnsutils openssl    # what is probed
+    nginx-light postfix bind9 bind9-dnsutils bind9-utils openssl    # what is probed
     dovecot-imapd dovecot-pop3d dovecot-lmtpd           # where mail is kept
     dovecot-managesieved dovecot-sieve
     postgrey                                            # lets strangers wait

@@ -7,6 +7,7 @@ mod command_line;
 mod daemon;
 mod dashboards;
 mod demo;
+mod dnssec;
 mod guard;
 mod mail;
 mod mailbox;
