@@ -4,11 +4,21 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
+
+/// Who handed a message in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// The address it came from.
+    pub address: IpAddr,
+    /// The name it greeted with, as it wrote it.
+    pub name: Box<str>,
+}
 
 /// A message that arrived.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,6 +29,8 @@ pub struct Arrived {
     pub at: Instant,
     /// The same moment on the wall clock.
     pub moment: SystemTime,
+    /// Who handed it in.
+    pub client: Client,
     /// The sender of the envelope; empty for notices of non-delivery.
     pub sender: Box<str>,
     /// The recipients of the envelope that were accepted, as the client wrote them.

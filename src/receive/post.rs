@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tuermer_probes::inbox::{Arrived, Changed, Inbox, Kept};
+use tuermer_probes::inbox::{Arrived, Changed, Client, Inbox, Kept};
 
 use super::dialogue::Envelope;
 use crate::plan::Receive;
@@ -65,12 +65,13 @@ impl Post {
     }
 
     /// Keeps a message.
-    pub(super) fn deliver(&self, envelope: Envelope, bytes: Vec<u8>) {
+    pub(super) fn deliver(&self, client: Client, envelope: Envelope, bytes: Vec<u8>) {
         let now = Instant::now();
         let mut state = self.state();
         let number = *self.newest.borrow() + 1;
         let Envelope { sender, recipients } = envelope;
-        let message = Arrived { number, at: now, moment: SystemTime::now(), sender, recipients, bytes: bytes.into() };
+        let moment = SystemTime::now();
+        let message = Arrived { number, at: now, moment, client, sender, recipients, bytes: bytes.into() };
         state.bytes += room(&message);
         state.messages.push_back(Arc::new(message));
         state.tidy(now);
@@ -175,6 +176,10 @@ mod tests {
         Envelope { sender: "".into(), recipients: recipients.iter().map(|text| (*text).into()).collect() }
     }
 
+    fn client() -> Client {
+        Client { address: [192, 0, 2, 1].into(), name: "mx.example".into() }
+    }
+
     fn kept(post: &Post, recipient: &str) -> Vec<u64> {
         post.kept(recipient, 0).unwrap().messages.iter().map(|message| message.number).collect()
     }
@@ -184,8 +189,8 @@ mod tests {
         let post = Post::default();
         assert!(post.kept("a@b.example", 0).is_none());
         post.apply(Some(&settings(|_| {})));
-        post.deliver(envelope(&["A@b.example"]), b"one".to_vec());
-        post.deliver(envelope(&["c@b.example", "a@B.example"]), b"two".to_vec());
+        post.deliver(client(), envelope(&["A@b.example"]), b"one".to_vec());
+        post.deliver(client(), envelope(&["c@b.example", "a@B.example"]), b"two".to_vec());
         assert_eq!((kept(&post, "a@b.example"), kept(&post, "c@b.example")), (vec![1, 2], vec![2]));
         assert!(post.kept("d@b.example", 0).is_none());
         post.remove(1);
@@ -199,9 +204,9 @@ mod tests {
     fn a_flood_for_one_address_takes_nothing_from_another() {
         let post = Post::default();
         post.apply(Some(&settings(|settings| settings.keep_messages_max = 4)));
-        post.deliver(envelope(&["a@b.example"]), b"backup done".to_vec());
+        post.deliver(client(), envelope(&["a@b.example"]), b"backup done".to_vec());
         for _ in 0..10 {
-            post.deliver(envelope(&["c@b.example"]), vec![b'x'; 100]);
+            post.deliver(client(), envelope(&["c@b.example"]), vec![b'x'; 100]);
         }
         assert_eq!((kept(&post, "a@b.example"), kept(&post, "c@b.example")), (vec![1], vec![9, 10, 11]));
         assert!(post.kept("a@b.example", 0).unwrap().forgotten.is_none());
@@ -213,7 +218,7 @@ mod tests {
         let post = Post::default();
         post.apply(Some(&settings(|settings| settings.keep_bytes_max = 2 * (1000 + ENVELOPE_BYTES))));
         for _ in 0..5 {
-            post.deliver(envelope(&["a@b.example"]), vec![b'x'; 1000]);
+            post.deliver(client(), envelope(&["a@b.example"]), vec![b'x'; 1000]);
         }
         assert_eq!(kept(&post, "a@b.example"), [4, 5]);
         assert_eq!(post.state().bytes, 2 * (1000 + ENVELOPE_BYTES));
@@ -224,7 +229,7 @@ mod tests {
         let post = Post::default();
         post.apply(Some(&settings(|settings| settings.keep_for = Duration::from_secs(60))));
         let arrived = Instant::now();
-        post.deliver(envelope(&["a@b.example"]), b"one".to_vec());
+        post.deliver(client(), envelope(&["a@b.example"]), b"one".to_vec());
         tokio::time::advance(Duration::from_secs(61)).await;
         let kept = post.kept("a@b.example", 0).unwrap();
         assert_eq!((kept.messages.len(), kept.forgotten), (0, Some(arrived)));
@@ -235,7 +240,7 @@ mod tests {
         let post = Post::default();
         let began = Instant::now();
         post.apply(Some(&settings(|_| {})));
-        post.deliver(envelope(&["a@b.example"]), b"one".to_vec());
+        post.deliver(client(), envelope(&["a@b.example"]), b"one".to_vec());
         tokio::time::advance(Duration::from_secs(5)).await;
         post.apply(Some(&settings(|settings| {
             settings.recipients = ["A@b.example", "new@b.example"].map(Into::into).into()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use tuermer_probes::inbox::Client;
 
 use super::Shared;
 use super::data::{Decoder, Message};
@@ -164,7 +165,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let (taken, reply) = match decoder.message() {
             Message::Whole(bytes) => {
-                self.shared.post.deliver(envelope, bytes);
+                let name = self.dialogue.client().map(|client| client.name.clone()).unwrap_or_default();
+                self.shared.post.deliver(Client { address: self.peer.to_canonical(), name }, envelope, bytes);
                 (Taken::Accepted, "250 2.0.0 taken".into())
             }
             Message::TooLarge => {

@@ -127,6 +127,7 @@ async fn a_message_is_taken() {
     assert!(date.ends_with(" +0000"), "{date}");
     assert_eq!(rest, "S: x\r\n\r\n.\r\n");
     assert_eq!((&*message.sender, &*message.recipients), ("s@x.example", &["A@B.example".into()][..]));
+    assert_eq!((message.client.address, &*message.client.name), ([192, 0, 2, 1].into(), "me"));
     assert_eq!(scene.count("tuermer_receive_messages_total{result=\"accepted\"}"), Some(1.0));
     assert_eq!(scene.count("tuermer_receive_bytes_total"), Some(15.0));
 }

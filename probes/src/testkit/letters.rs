@@ -1,12 +1,13 @@
 //! An inbox that tests fill.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::inbox::{Arrived, Changed, Inbox, Kept};
+use crate::inbox::{Arrived, Changed, Client, Inbox, Kept};
 
 /// An inbox for one address that keeps everything.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Letters {
             number,
             at: ago(age),
             moment: SystemTime::now() - age,
+            client: Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), name: "localhost".into() },
             sender: sender.into(),
             recipients: [self.address.clone()].into(),
             bytes: text.as_bytes().into(),
