@@ -25,6 +25,14 @@ pub(crate) static CODE: Measure = Measure::level("probe_fake_code", Unit::None, 
 pub(crate) static BYTES: Measure = Measure::count("probe_fake_size_bytes", Unit::Bytes, "How much there was.").extra();
 pub(crate) static INFO: Measure =
     Measure::level("probe_fake_info", Unit::Info, "Who it was.").labels(&["version", "name"]);
+pub(crate) static MAILS: Measure = Measure::total("probe_fake_mails_total", "How many there were.").labels(&["colour"]);
+pub(crate) static WAYS: Measure =
+    Measure::distribution("probe_fake_way_seconds", Unit::Seconds, &[0.5, 10.0, 60.0], "How long they took.")
+        .labels(&["hop"]);
+pub(crate) static WAY: Measure =
+    Measure::distribution("probe_fake_whole_way_seconds", Unit::Seconds, &[1.0], "How long all of it took.");
+pub(crate) static LAST_MAIL: Measure =
+    Measure::lasting("probe_fake_last_mail_timestamp_seconds", Unit::Timestamp, "When the last one came.");
 
 thread_local! {
     static STARTS: RefCell<Vec<(String, Instant)>> = const { RefCell::new(Vec::new()) };
@@ -44,7 +52,7 @@ impl Probe for Fake {
     const ABOUT: &'static str = "Does as it is told.";
     const TARGET: &'static str = "What to do.";
     const PHASES: &'static [Phase] = &[CONNECT, TLS, QUEUE];
-    const MEASURES: &'static [&'static Measure] = &[&CODE, &BYTES, &INFO];
+    const MEASURES: &'static [&'static Measure] = &[&CODE, &BYTES, &INFO, &MAILS, &WAYS, &WAY, &LAST_MAIL];
     type Settings = ();
 
     fn bind(_: &Arc<()>, target: &Target) -> Result<Self, Invalid> {

@@ -20,13 +20,31 @@ pub enum Unit {
     Info,
 }
 
-/// How readings of one measure within one run combine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How readings of one measure combine: the first two within one run, the others also over the runs of a check.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     /// The last reading stands.
     Level,
     /// Readings add up.
     Count,
+    /// Readings are increments, which add up over all runs.
+    Total,
+    /// Every reading is an observation, counted over all runs in buckets with these upper bounds.
+    Distribution(&'static [f64]),
+    /// The last reading stands, until a later run reads it again.
+    Lasting,
+}
+
+impl Shape {
+    /// Whether readings mean something beyond their run.
+    pub const fn is_over_runs(self) -> bool {
+        matches!(self, Self::Total | Self::Distribution(_) | Self::Lasting)
+    }
+
+    /// Whether the readings of a single run mean nothing by themselves.
+    pub const fn needs_runs(self) -> bool {
+        matches!(self, Self::Total | Self::Distribution(_))
+    }
 }
 
 /// A declared quantity. Always a `static`: readings refer to it by address.
@@ -55,6 +73,22 @@ impl Measure {
     /// A number whose readings within a run add up.
     pub const fn count(name: &'static str, unit: Unit, help: &'static str) -> Self {
         Self { name, help, unit, shape: Shape::Count, labels: &[], extra: false }
+    }
+
+    /// A counter: readings are increments, which add up over the runs of a check. The name ends in `_total`. Without labels
+    /// it is read as zero where a run begins, so that it is there before something happens.
+    pub const fn total(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, unit: Unit::None, shape: Shape::Total, labels: &[], extra: false }
+    }
+
+    /// A histogram over the runs of a check: every reading is one observation. `bounds` ascend.
+    pub const fn distribution(name: &'static str, unit: Unit, bounds: &'static [f64], help: &'static str) -> Self {
+        Self { name, help, unit, shape: Shape::Distribution(bounds), labels: &[], extra: false }
+    }
+
+    /// A number that stands until a later run reads it again, also if the runs in between did not.
+    pub const fn lasting(name: &'static str, unit: Unit, help: &'static str) -> Self {
+        Self { name, help, unit, shape: Shape::Lasting, labels: &[], extra: false }
     }
 
     /// Names the labels.

@@ -23,6 +23,8 @@ pub const NOTES_MAX: usize = 256;
 pub const NOTE_BYTES_MAX: usize = 1024;
 /// Most readings of one run. Chosen: ten mail servers with sixty readings each.
 pub(crate) const READINGS_MAX: usize = 1024;
+/// Most observations of distributions in one run. Chosen: a run looks at 500 mails, and as many readings are left.
+pub(crate) const OBSERVATIONS_MAX: usize = 512;
 /// Most laps of one run. Chosen: sixteen mail servers with twenty laps each.
 pub(crate) const LAPS_MAX: usize = 320;
 
@@ -245,14 +247,21 @@ impl Recorder {
     /// Writes down a number whose label names come from the operator.
     pub fn read_labelled(&mut self, measure: &'static Measure, labels: Vec<Label>, value: f64) {
         let reading = Reading { measure, step: self.step.clone(), labels, value };
-        if let Some(known) = self.readings.iter_mut().find(|known| known.is_same_series(&reading)) {
+        let is_observation = matches!(measure.shape, Shape::Distribution(_));
+        let known = self.readings.iter_mut().filter(|_| !is_observation).find(|known| known.is_same_series(&reading));
+        if let Some(known) = known {
             match measure.shape {
-                Shape::Level => known.value = value,
-                Shape::Count => known.value += value,
+                Shape::Level | Shape::Lasting | Shape::Distribution(_) => known.value = value,
+                Shape::Count | Shape::Total => known.value += value,
             }
-        } else if self.readings.len() < READINGS_MAX {
+        } else if self.readings.len() < READINGS_MAX && !(is_observation && self.observations() >= OBSERVATIONS_MAX) {
             self.readings.push(reading);
         }
+    }
+
+    fn observations(&self) -> usize {
+        let is_one = |reading: &&Reading| matches!(reading.measure.shape, Shape::Distribution(_));
+        self.readings.iter().filter(is_one).count()
     }
 
     /// Forgets what was read of a measure in the current leg.
@@ -386,6 +395,9 @@ mod tests {
     const B: Phase = Phase::new("b").whole_only();
     static LEVEL: Measure = Measure::level("level", Unit::None, "");
     static COUNT: Measure = Measure::count("count", Unit::None, "");
+    static TOTAL: Measure = Measure::total("x_total", "");
+    static SPREAD: Measure = Measure::distribution("spread", Unit::None, &[1.0], "");
+    static LASTING: Measure = Measure::lasting("lasting", Unit::None, "");
 
     #[tokio::test(start_paused = true)]
     async fn laps_cover_the_run() {
@@ -462,6 +474,27 @@ mod tests {
         let report = recorder.finish(Outcome::Pass);
         let values: Vec<_> = report.readings.iter().map(|r| (r.measure.name, r.step.as_deref(), r.value)).collect();
         assert_eq!(values, [("level", None, 2.0), ("count", None, 3.0), ("level", Some("leg"), 7.0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_observation_is_kept_and_increments_add_up() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        for value in [1.0, 2.0, 2.0] {
+            recorder.read(&TOTAL, value);
+            recorder.read(&SPREAD, value);
+            recorder.read(&LASTING, value);
+        }
+        let report = recorder.finish(Outcome::Pass);
+        let values: Vec<_> = report.readings.iter().map(|r| (r.measure.name, r.value)).collect();
+        assert_eq!(values, [("x_total", 5.0), ("spread", 1.0), ("lasting", 2.0), ("spread", 2.0), ("spread", 2.0)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn observations_leave_room_for_other_readings() {
+        let mut recorder = Recorder::start(Duration::from_secs(5));
+        (0..2 * READINGS_MAX).for_each(|_| recorder.read(&SPREAD, 1.0));
+        recorder.read(&LEVEL, 1.0);
+        assert_eq!(recorder.finish(Outcome::Pass).readings.len(), OBSERVATIONS_MAX + 1);
     }
 
     #[tokio::test(start_paused = true)]

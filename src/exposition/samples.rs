@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tuermer_probes::{Kind, Lap, Measure, Phase, Reading, Report, Verdict};
+use tuermer_probes::{Kind, Lap, Measure, Phase, Reading, Report, Shape, Verdict};
 
 use super::number::seconds;
 use super::text::write_label;
@@ -51,6 +51,14 @@ impl Family {
             Self::Measure(measure) => measure.help,
         }
     }
+
+    /// How its numbers combine over runs.
+    pub(crate) const fn shape(&self) -> Shape {
+        match self {
+            Self::Duration | Self::FailureInfo | Self::Phases | Self::Success | Self::Timeout => Shape::Level,
+            Self::Measure(measure) => measure.shape,
+        }
+    }
 }
 
 /// The name of the family of a kind's phases.
@@ -89,20 +97,31 @@ impl Taken<'_> {
 }
 
 impl<'a> Samples<'a> {
-    /// The samples of a report. `phases` is the name of the family of phases.
+    /// The samples of a report for itself. `phases` is the name of the family of phases.
     pub(crate) fn of(report: &Report, kind: &Kind, phases: &'a str, what: ProbeMetrics, taken: Taken<'_>) -> Self {
         let samples = Self { list: Vec::with_capacity(report.readings.len() + 16), text: Vec::new(), phases };
         let mut builder = Builder { samples, labels: Labels { taken, pairs: Vec::new() } };
         builder.run(report, what);
         builder.phases(report, kind, what);
         for reading in &report.readings {
-            if what == ProbeMetrics::All || !reading.measure.extra {
+            let is_shown = what == ProbeMetrics::All || !reading.measure.extra;
+            if is_shown && !reading.measure.shape.needs_runs() {
                 builder.reading(reading);
             }
         }
         let mut samples = builder.samples;
         samples.fold();
         samples
+    }
+
+    /// What a report adds to the runs before it, in the order in which it was read; a series may occur several times.
+    pub(crate) fn over_runs(report: &Report, taken: Taken<'_>) -> Self {
+        let samples = Self { list: Vec::new(), text: Vec::new(), phases: "" };
+        let mut builder = Builder { samples, labels: Labels { taken, pairs: Vec::new() } };
+        report.readings.iter().filter(|reading| reading.measure.shape.is_over_runs()).for_each(|reading| {
+            builder.reading(reading);
+        });
+        builder.samples
     }
 
     /// The labels of a sample, rendered, without braces.

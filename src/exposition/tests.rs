@@ -1,9 +1,12 @@
 use expect_test::expect_file;
-use tuermer_probes::{Lap, Measure, Outcome, Phase, Reason, Report, Unit};
+use tuermer_probes::{Lap, Measure, Outcome, Phase, Reason, Report, Shape, Unit};
 
 use super::*;
 use crate::store::Store;
-use crate::testkit::{BYTES, CODE, CONNECT, FAKE, INFO, QUEUE, TLS, check, failed, lap, plan, reading, report};
+use crate::testkit::{
+    BYTES, CODE, CONNECT, FAKE, INFO, LAST_MAIL, MAILS, QUEUE, TLS, WAY, WAYS, check, failed, lap, plan, reading,
+    report,
+};
 
 fn passed() -> Report {
     Report {
@@ -127,6 +130,71 @@ fn a_connection_that_was_none_takes_no_time_in_blackbox_exporters_eyes() {
     assert_eq!(shown(vec![connect(false), tls(true)], ProbeMetrics::All), ["connect 0.01", "tls 0"]);
 }
 
+/// A run in which mails of some colours came.
+fn with_mails(seconds: u64, way: f64, colours: &[&str]) -> Report {
+    let mut readings = vec![reading(&WAY, None, &[], way), reading(&LAST_MAIL, None, &[], 1e9 + seconds as f64)];
+    for colour in colours {
+        readings.push(reading(&MAILS, None, &[("colour", colour)], 1.0));
+        readings.push(reading(&WAYS, None, &[("hop", "1")], way));
+        readings.push(reading(&WAYS, None, &[("hop", "2")], way * 8.0));
+    }
+    Report { readings, ..report(seconds, Outcome::Pass) }
+}
+
+#[test]
+fn a_report_alone_shows_of_what_lasts_only_the_last_reading() {
+    let text = rendered(&with_mails(5, 0.25, &["red"]), ProbeMetrics::All, Format::Text);
+    assert!(text.contains("# TYPE probe_fake_last_mail_timestamp_seconds gauge\n"), "{text}");
+    assert!(text.contains("probe_fake_last_mail_timestamp_seconds 1.000000005e+09\n"), "{text}");
+    assert!(!text.contains("mails") && !text.contains("way"), "{text}");
+}
+
+#[test]
+fn what_one_check_counted_is_one_family_with_what_others_did() {
+    let store = Store::new();
+    let entries = store.apply(&plan([check("a", "pass", &[]), check("b", "pass", &[])]));
+    for _ in 0..2 {
+        store.record(&entries[0], with_mails(0, 2.0, &["red"]));
+    }
+    store.record(&entries[1], with_mails(0, 0.5, &["blue"]));
+    let text = scraped(&store, Format::Text);
+    let counted: Vec<_> = text.lines().filter(|line| line.contains("probe_fake_mails_total")).collect();
+    assert_eq!(
+        counted,
+        [
+            "# HELP probe_fake_mails_total How many there were.",
+            "# TYPE probe_fake_mails_total counter",
+            r#"probe_fake_mails_total{check="a",module="fake_module",target="pass",colour="red"} 2"#,
+            r#"probe_fake_mails_total{check="b",module="fake_module",target="pass",colour="blue"} 1"#,
+        ]
+    );
+}
+
+/// In OpenMetrics a counter's family has no `_total`, and no family may have the name of another's samples.
+#[test]
+fn names_of_families_differ_from_each_other_in_both_formats() {
+    let own = ["probe_failures", "probe_runs", "probe_interval_seconds", "probe_run_duration_seconds"];
+    let mut names: std::collections::BTreeMap<String, (&str, Shape)> =
+        own.into_iter().map(|name| (name.to_owned(), (name, Shape::Level))).collect();
+    for kind in tuermer_probes::KINDS {
+        for measure in tuermer_probes::net::MEASURES.iter().copied().flatten().chain(kind.measures) {
+            let name = measure.name;
+            let taken: Vec<String> = match measure.shape {
+                Shape::Total => vec![name.strip_suffix("_total").expect("a counter's name").to_owned()],
+                Shape::Distribution(bounds) => {
+                    assert!(bounds.is_sorted_by(|one, next| one < next) && !bounds.is_empty(), "{name}");
+                    ["", "_bucket", "_sum", "_count"].map(|suffix| format!("{name}{suffix}")).to_vec()
+                }
+                Shape::Level | Shape::Count | Shape::Lasting => vec![name.to_owned()],
+            };
+            for taken in taken {
+                let first = *names.entry(taken.clone()).or_insert((name, measure.shape));
+                assert_eq!(first, (name, measure.shape), "{taken} of kind {}", kind.name);
+            }
+        }
+    }
+}
+
 fn store() -> Store {
     let store = Store::new();
     store.apply(&plan([
@@ -138,6 +206,10 @@ fn store() -> Store {
     for _ in 0..3 {
         store.record(&entries[0], passed());
     }
+    for (seconds, way, colours) in [(0, 0.25, &["red", "blue"][..]), (10, 2.0, &[]), (20, 100.0, &["red"])] {
+        store.record(&entries[0], with_mails(seconds, way, colours));
+    }
+    store.record(&entries[0], passed());
     store.record(&entries[1], report(0, Outcome::Pass));
     store.record(&entries[1], report(30, failed(Reason::AgentFd)));
     store.record(&entries[1], two_legs());

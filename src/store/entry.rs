@@ -36,8 +36,15 @@ impl Entry {
             return Arc::clone(self);
         }
         let mut state = self.state().clone();
-        if !same_question && let Some(state) = &mut state {
-            state.forget_report();
+        if let Some(state) = &mut state {
+            if !same_question {
+                state.forget_report();
+            }
+            if self.kind_name() != new.kind_name() {
+                state.forget_kept();
+            }
+            let names: Vec<&str> = check.labels.iter().map(|(name, _)| &**name).collect();
+            state.make_way_for(&names);
         }
         *new.state() = state;
         Arc::new(new)
@@ -46,6 +53,10 @@ impl Entry {
     /// The check.
     pub const fn check(&self) -> &Arc<Check> {
         &self.check
+    }
+
+    fn kind_name(&self) -> Option<&'static str> {
+        self.check.module.module.as_ref().map(|module| module.kind().name)
     }
 
     /// The labels of every sample of the check, rendered.

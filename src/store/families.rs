@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tuermer_probes::{Measure, net};
+use tuermer_probes::{Measure, Shape, net};
 
 use crate::exposition::{Family, phases_name};
 use crate::plan::Check;
@@ -11,11 +11,13 @@ use crate::plan::Check;
 /// A family's number. Numbers are given once and never change.
 pub(crate) type FamilyId = u16;
 
-/// A family of gauges that the last reports export.
+/// A family that reports export.
 #[derive(Debug, Clone)]
 pub(crate) struct FamilyHead {
     pub(crate) name: Arc<str>,
     pub(crate) help: &'static str,
+    /// How its numbers combine over runs, and so what it is.
+    pub(crate) shape: Shape,
 }
 
 /// Every family that any check may export. Two measures with one name are one family.
@@ -57,7 +59,7 @@ impl Families {
         let id = self.by_name.get(name).copied().unwrap_or_else(|| {
             let id = FamilyId::try_from(self.heads.len()).expect("fewer than 65536 measures are compiled in");
             let name: Arc<str> = name.into();
-            self.heads.push(FamilyHead { name: Arc::clone(&name), help: family.help() });
+            self.heads.push(FamilyHead { name: Arc::clone(&name), help: family.help(), shape: family.shape() });
             self.by_name.insert(name, id);
             id
         });

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use tuermer_probes::{Failure, Reason, Report, Verdict};
 
+use super::Addition;
 use super::families::FamilyId;
 use super::histogram::Histogram;
 use super::history::{History, Past, PastRun};
+use super::kept::{Kept, Place, has_label};
 
 /// Runs whose laps are remembered. Chosen: enough to tell a slow run from a slow service.
 pub const WATERFALLS_MAX: usize = 4;
@@ -19,6 +21,8 @@ const FAILURE_NOTE_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) exported: Option<Arc<Exported>>,
+    /// `None` as long as no run read something that lasts.
+    pub(crate) kept: Option<Arc<Kept>>,
     pub(crate) last: Option<Last>,
     pub(crate) last_success: Option<SystemTime>,
     pub(crate) totals: Totals,
@@ -119,8 +123,9 @@ impl Exported {
 }
 
 impl State {
-    /// Takes in the report of a run.
-    pub(super) fn record(&mut self, mut report: Report, exported: Exported) {
+    /// Takes in the report of a run. Says whether everything that lasts found its place.
+    pub(super) fn record(&mut self, mut report: Report, exported: Exported, added: &[Addition<'_>]) -> Place {
+        let place = self.keep(added);
         let (verdict, began, duration) = (report.verdict(), report.began, report.duration);
         self.totals.count(&report);
         self.history.push(Past::of(&report));
@@ -145,6 +150,39 @@ impl State {
             report.notes.shorten(FAILURE_NOTE_BYTES_MAX);
             self.last_failure = Some(Arc::new(report));
         }
+        place
+    }
+
+    fn keep(&mut self, added: &[Addition<'_>]) -> Place {
+        if added.is_empty() {
+            return Place::Found;
+        }
+        let kept = Arc::make_mut(self.kept.get_or_insert_default());
+        let mut worst = Place::Found;
+        for Addition { family, shape, labels, value } in added {
+            let place = kept.take(*family, *shape, labels, *value);
+            if worst == Place::Found {
+                worst = place;
+            }
+        }
+        worst
+    }
+
+    /// The check has other labels now. A series whose own labels would repeat one of them is forgotten, with all others
+    /// of its sort, because no sample may have two labels of one name.
+    pub(super) fn make_way_for(&mut self, names: &[&str]) {
+        let clashes = |labels: &[u8]| names.iter().any(|name| has_label(labels, name));
+        if self.exported.as_ref().is_some_and(|exported| exported.iter().any(|(_, labels, _)| clashes(labels))) {
+            self.exported = None;
+        }
+        if self.kept.as_ref().is_some_and(|kept| names.iter().any(|name| kept.has_label(name))) {
+            self.kept = None;
+        }
+    }
+
+    /// Another kind asks: what was counted has names of the old one.
+    pub(super) fn forget_kept(&mut self) {
+        self.kept = None;
     }
 
     /// The settings changed: what the last report exported answered another question. Counters and history stay.
@@ -165,6 +203,7 @@ impl State {
             waterfalls: self.waterfalls.clone(),
             last_failure: self.last_failure.clone(),
             exported: self.exported.clone(),
+            kept: self.kept.clone(),
         }
     }
 }
@@ -185,4 +224,5 @@ pub struct View {
     /// The last run that did not pass, without its readings and with shortened notes.
     pub last_failure: Option<Arc<Report>>,
     pub(super) exported: Option<Arc<Exported>>,
+    pub(super) kept: Option<Arc<Kept>>,
 }

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use tuermer_probes::{Outcome, Reason};
+use tuermer_probes::{Measure, Outcome, Reason, Unit};
 
 use super::*;
 use crate::plan::Check;
-use crate::testkit::{CODE, CONNECT, TLS, check, failed, lap, moment, plan, reading, report};
+use crate::testkit::{CODE, CONNECT, LAST_MAIL, MAILS, TLS, WAY, check, failed, lap, moment, plan, reading, report};
 
 fn store_of(checks: impl IntoIterator<Item = Check>) -> Store {
     let store = Store::new();
@@ -50,6 +50,77 @@ fn a_check_with_other_labels_keeps_everything_under_them() {
         reading_names(&store, &entries[0]),
         ["probe_duration_seconds{}", "probe_fake_code{}", "probe_success{}", "probe_timeout_seconds{}"]
     );
+}
+
+fn with_mails(colour: &str) -> Report {
+    let readings = vec![
+        reading(&MAILS, None, &[("colour", colour)], 2.0),
+        reading(&WAY, None, &[], 0.5),
+        reading(&WAY, None, &[], 4.0),
+        reading(&LAST_MAIL, None, &[], 9.0),
+    ];
+    Report { readings, ..report(0, Outcome::Pass) }
+}
+
+fn kept(store: &Store, entry: &Entry) -> Vec<(String, f64)> {
+    let ours = |reading: &ReadingView| reading.name.starts_with("probe_fake_") && !reading.name.ends_with("_code");
+    let readings = store.readings(&entry.view()).into_iter().filter(ours);
+    readings.map(|reading| (format!("{}{{{}}}", &reading.name[11..], reading.labels), reading.value)).collect()
+}
+
+#[test]
+fn counters_histograms_and_lasting_numbers_go_on_over_runs_and_reloads() {
+    let store = store_of([check("a", "pass", &[])]);
+    for colour in ["red", "blue"] {
+        store.record(&store.entries()[0], with_mails(colour));
+    }
+    store.record(&store.entries()[0], passed(1));
+    store.record(&store.entries()[0], report(2, failed(Reason::AgentOverload)));
+    let sums = |red: f64, ways: f64| {
+        let rows = [
+            ("last_mail_timestamp_seconds{}", 9.0),
+            (r#"mails_total{colour="blue"}"#, 2.0),
+            (r#"mails_total{colour="red"}"#, red),
+            ("whole_way_seconds_count{}", ways),
+            ("whole_way_seconds_sum{}", ways / 2.0 * 4.5),
+        ];
+        rows.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    };
+    assert_eq!(kept(&store, &store.entries()[0]), sums(2.0, 4.0));
+    store.apply(&plan([Check { content: 2, ..check("a", "pass", &[("x", "1")]) }]));
+    assert_eq!(kept(&store, &store.entries()[0]), sums(2.0, 4.0));
+    store.record(&store.entries()[0], with_mails("red"));
+    assert_eq!(kept(&store, &store.entries()[0]), sums(4.0, 6.0));
+}
+
+#[test]
+fn a_scrape_that_is_being_written_does_not_see_what_comes_then() {
+    let store = store_of([check("a", "pass", &[])]);
+    let entry = &store.entries()[0];
+    store.record(entry, with_mails("red"));
+    let before = entry.view();
+    store.record(entry, with_mails("red"));
+    let count = |view: &View| store.readings(view).iter().find(|reading| &*reading.name == MAILS.name).unwrap().value;
+    assert_eq!((count(&before), count(&entry.view())), (2.0, 4.0));
+}
+
+#[test]
+fn a_series_makes_way_for_an_operators_label_of_the_same_name() {
+    let store = store_of([check("a", "pass", &[])]);
+    store.record(&store.entries()[0], with_mails("red"));
+    let entries = store.apply(&plan([check("a", "pass", &[("colour", "green")])]));
+    assert_eq!(kept(&store, &entries[0]), []);
+    store.record(&entries[0], with_mails("red"));
+    assert_eq!(kept(&store, &entries[0])[1], (r#"mails_total{exported_colour="red"}"#.to_owned(), 2.0));
+}
+
+#[test]
+fn of_two_measures_with_one_name_the_first_says_what_it_is() {
+    static TWIN: Measure = Measure::lasting("probe_fake_mails_total", Unit::None, "");
+    let store = store_of([check("a", "pass", &[])]);
+    let entry = &store.entries()[0];
+    store.record(entry, Report { readings: vec![reading(&TWIN, None, &[], 7.0)], ..report(0, Outcome::Pass) });
+    assert_eq!(kept(&store, entry), []);
 }
 
 #[test]

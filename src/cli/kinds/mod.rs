@@ -58,7 +58,8 @@ fn page(kind: &Kind, style: Style) -> String {
     let _ = writeln!(out, "\n{}\n  {}", style.paint(Ink::Strong, "Phases"), phases(kind).join(", "));
     let _ = writeln!(out, "\n{}", style.paint(Ink::Strong, "Readings"));
     for measure in measures(kind) {
-        let _ = writeln!(out, "  {}{}", style.paint(Ink::Accent, measure.name), labels(measure));
+        let over_runs = over_runs(measure.shape);
+        let _ = writeln!(out, "  {}{}{over_runs}", style.paint(Ink::Accent, measure.name), labels(measure));
         for line in wrapped(measure.help, style.width.saturating_sub(6)) {
             let _ = writeln!(out, "      {line}");
         }
@@ -93,7 +94,7 @@ pub fn markdown(kinds: &[&Kind]) -> String {
         for measure in kind.measures {
             let extra = if measure.extra { " (not in blackbox_exporter)" } else { "" };
             let name = format!("{}{}", measure.name, labels(measure));
-            let _ = writeln!(out, "| `{name}` | {}{extra} |", cell(measure.help));
+            let _ = writeln!(out, "| `{name}` | {}{}{extra} |", cell(measure.help), over_runs(measure.shape));
         }
         out.push('\n');
     }
@@ -127,10 +128,32 @@ fn reading(measure: &Measure) -> Value {
         "name": measure.name,
         "help": measure.help,
         "unit": unit(measure.unit),
-        "combines": match measure.shape { Shape::Level => "last", Shape::Count => "sum" },
+        "combines": combines(measure.shape),
+        "bounds": match measure.shape { Shape::Distribution(bounds) => bounds.into(), _ => Value::Null },
         "labels": measure.labels,
         "in_blackbox_exporter": !measure.extra,
     })
+}
+
+/// How readings combine, in one word: within a run, or over the runs of a check.
+const fn combines(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Level => "last",
+        Shape::Count => "sum",
+        Shape::Total => "counter",
+        Shape::Distribution(_) => "histogram",
+        Shape::Lasting => "lasting",
+    }
+}
+
+/// What readings of a scheduled check are over its runs, if they are something.
+const fn over_runs(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Level | Shape::Count => "",
+        Shape::Total => " (counter over runs)",
+        Shape::Distribution(_) => " (histogram over runs)",
+        Shape::Lasting => " (stands until it is read again)",
+    }
 }
 
 /// A unit in one word.

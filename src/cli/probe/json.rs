@@ -40,7 +40,8 @@ pub(super) fn render(report: &Report, subject: Subject<'_>) -> String {
             "cut": lap.cut,
         })
     });
-    let readings = report.readings.iter().map(|reading| {
+    let readings = report.readings.iter().filter(|reading| !reading.measure.shape.needs_runs());
+    let readings = readings.map(|reading| {
         let labels = reading.labels.iter().map(|label| (label.name.to_string(), Value::from(&*label.value)));
         json!({
             "name": reading.measure.name,

@@ -1,6 +1,6 @@
 //! The store as Prometheus text: every family once, with the samples of all checks.
 //!
-//! Each check is locked once and shortly. The gauges of all last reports are then brought into the order of families by
+//! Each check is locked once and shortly. What reports export is then brought into the order of families by
 //! counting, so that a scrape allocates a few large stretches of memory and nothing per check or series.
 
 mod page;
@@ -8,11 +8,13 @@ mod snapshot;
 
 use std::io;
 
+use tuermer_probes::Shape;
+
 use super::Format;
 use super::number::{seconds, unix_seconds};
 use crate::store::{FamilyHead, Store};
 use page::Page;
-use snapshot::{Gauges, Ran, Snapshot};
+use snapshot::{Ran, Snapshot, Sorted};
 
 /// How much text is handed on at once. Chosen: stays in the processor's cache.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -41,10 +43,17 @@ fn render(store: &Store, mut page: Page<'_>) {
     let entries = store.entries();
     let snapshot = Snapshot::take(&entries);
     let heads = store.family_heads();
-    let gauges = Gauges::sorted(&snapshot, heads.len());
+    let sorted = Sorted::of(&snapshot, heads.len());
     for (name, block) in blocks(&heads) {
         match block {
-            Block::Gauges(id) => page.gauges(name, heads[id].help, gauges.of(id), &snapshot.ran),
+            Block::Reported(id) => {
+                let (help, samples, ran) = (heads[id].help, sorted.family(id), &snapshot.ran);
+                match heads[id].shape {
+                    Shape::Level | Shape::Count | Shape::Lasting => page.gauges(name, help, samples, ran),
+                    Shape::Total => page.counters(name, help, samples, ran),
+                    Shape::Distribution(bounds) => page.histograms(name, help, bounds, samples, ran),
+                }
+            }
             Block::Durations => page.durations(name, &snapshot.ran),
             Block::Failures => page.failures(name, &snapshot),
             Block::Interval => {
@@ -66,8 +75,8 @@ fn render(store: &Store, mut page: Page<'_>) {
 /// A family.
 #[derive(Debug, Clone, Copy)]
 enum Block {
-    /// One of those the last reports export, by number.
-    Gauges(usize),
+    /// One of those that reports export, by number.
+    Reported(usize),
     Durations,
     Failures,
     Interval,
@@ -78,7 +87,7 @@ enum Block {
 
 /// Every family in the order of names.
 fn blocks(heads: &[FamilyHead]) -> Vec<(&str, Block)> {
-    let mut blocks: Vec<_> = heads.iter().enumerate().map(|(id, head)| (&*head.name, Block::Gauges(id))).collect();
+    let mut blocks: Vec<_> = heads.iter().enumerate().map(|(id, head)| (&*head.name, Block::Reported(id))).collect();
     blocks.extend([
         ("probe_failures_total", Block::Failures),
         ("probe_interval_seconds", Block::Interval),

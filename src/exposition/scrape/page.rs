@@ -3,7 +3,7 @@
 use super::super::Format;
 use super::super::number::{write_count, write_number};
 use super::super::text::{FamilyType, write_bound_label, write_head, write_labels};
-use super::snapshot::{Gauge, Ran, Snapshot};
+use super::snapshot::{Ran, Sample, Snapshot};
 use crate::store::{BOUNDS, Histogram};
 
 /// What is being written.
@@ -44,14 +44,58 @@ impl Page<'_> {
         }
     }
 
-    pub(super) fn gauges(&mut self, name: &str, help: &str, gauges: &[Gauge<'_>], ran: &[Ran<'_>]) {
-        if gauges.is_empty() {
+    pub(super) fn gauges(&mut self, name: &str, help: &str, samples: &[Sample<'_>], ran: &[Ran<'_>]) {
+        self.numbers(FamilyType::Gauge, name, help, samples, ran);
+    }
+
+    pub(super) fn counters(&mut self, name: &str, help: &str, samples: &[Sample<'_>], ran: &[Ran<'_>]) {
+        self.numbers(FamilyType::Counter, name, help, samples, ran);
+    }
+
+    fn numbers(&mut self, family: FamilyType, name: &str, help: &str, samples: &[Sample<'_>], ran: &[Ran<'_>]) {
+        if samples.is_empty() {
             return;
         }
-        self.head(FamilyType::Gauge, name, help);
-        for gauge in gauges {
-            self.begin(name, "", ran[gauge.ran as usize].labels, gauge.labels);
-            self.number(gauge.value);
+        self.head(family, name, help);
+        for sample in samples {
+            self.begin(name, "", ran[sample.ran as usize].labels, sample.labels);
+            self.number(sample.value);
+        }
+    }
+
+    pub(super) fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        bounds: &[f64],
+        samples: &[Sample<'_>],
+        ran: &[Ran<'_>],
+    ) {
+        if samples.is_empty() {
+            return;
+        }
+        let les = bound_labels(bounds.iter().copied(), self.format);
+        self.head(FamilyType::Histogram, name, help);
+        let mut labels = Vec::new();
+        for sample in samples {
+            let ran = &ran[sample.ran as usize];
+            let buckets = ran.kept.as_ref().map_or(&[][..], |kept| kept.buckets(sample.buckets, bounds.len()));
+            labels.clear();
+            labels.extend_from_slice(ran.labels);
+            if !sample.labels.is_empty() {
+                labels.push(b',');
+                labels.extend_from_slice(sample.labels);
+            }
+            let mut count = 0;
+            for (le, bucket) in les.iter().zip(buckets) {
+                count += u64::from(*bucket);
+                self.begin(name, "_bucket", &labels, le);
+                self.count(count);
+            }
+            self.begin(name, "_sum", &labels, b"");
+            self.number(sample.value);
+            self.begin(name, "_count", &labels, b"");
+            self.count(count);
         }
     }
 
@@ -104,7 +148,7 @@ impl Page<'_> {
         if ran.is_empty() {
             return;
         }
-        let les = bound_labels(self.format);
+        let les = bound_labels(Histogram::bounds(), self.format);
         self.head(FamilyType::Histogram, name, "How long runs took, in seconds.");
         for ran in ran {
             let counts = ran.durations.cumulative();
@@ -121,11 +165,11 @@ impl Page<'_> {
 }
 
 /// The label `le` of each bucket.
-fn bound_labels(format: Format) -> Vec<Vec<u8>> {
+fn bound_labels(bounds: impl Iterator<Item = f64>, format: Format) -> Vec<Vec<u8>> {
     let label = |bound| {
         let mut out = Vec::new();
         write_bound_label(bound, format, &mut out);
         out
     };
-    Histogram::bounds().chain([f64::INFINITY]).map(label).collect()
+    bounds.chain([f64::INFINITY]).map(label).collect()
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tuermer_probes::Reason;
 
-use crate::store::{Entry, Exported, Histogram, Runs};
+use crate::store::{Entry, Exported, Histogram, Kept, Runs};
 
 /// The checks that ran, each at one moment.
 pub(super) struct Snapshot<'a> {
@@ -17,6 +17,7 @@ pub(super) struct Snapshot<'a> {
 pub(super) struct Ran<'a> {
     pub(super) labels: &'a [u8],
     pub(super) exported: Option<Arc<Exported>>,
+    pub(super) kept: Option<Arc<Kept>>,
     pub(super) interval: Duration,
     pub(super) last_run: SystemTime,
     pub(super) last_success: Option<SystemTime>,
@@ -37,6 +38,7 @@ impl<'a> Snapshot<'a> {
             snapshot.ran.push(Ran {
                 labels: entry.labels(),
                 exported: state.exported.clone(),
+                kept: state.kept.clone(),
                 interval: entry.check().interval,
                 last_run: last.began,
                 last_success: state.last_success,
@@ -48,29 +50,48 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// The gauges of all checks in the order of families.
-pub(super) struct Gauges<'s> {
-    samples: Vec<Gauge<'s>>,
+/// What reports export, of all checks, in the order of families.
+pub(super) struct Sorted<'s> {
+    samples: Vec<Sample<'s>>,
     /// Where each family's samples end; they begin where the family's before end.
     ends: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Gauge<'s> {
+pub(super) struct Sample<'s> {
+    /// Of a histogram the sum.
     pub(super) value: f64,
     pub(super) labels: &'s [u8],
     /// Place in [`Snapshot::ran`].
     pub(super) ran: u32,
+    /// Of a histogram what [`Kept::buckets`] wants.
+    pub(super) buckets: u32,
 }
 
-impl<'s> Gauges<'s> {
+impl<'s> Ran<'s> {
+    /// Family and sample, of the last report and of all of them.
+    fn samples(&self, ran: u32) -> impl Iterator<Item = (usize, Sample<'_>)> {
+        let exported = self
+            .exported
+            .iter()
+            .flat_map(|exported| exported.iter())
+            .map(move |(family, labels, value)| (usize::from(family), Sample { value, labels, ran, buckets: 0 }));
+        let kept = self.kept.iter().flat_map(|kept| kept.iter()).map(move |kept| {
+            let sample = Sample { value: kept.value, labels: kept.labels, ran, buckets: kept.buckets };
+            (usize::from(kept.family), sample)
+        });
+        exported.chain(kept)
+    }
+}
+
+impl<'s> Sorted<'s> {
     /// Counts the samples of each family, then puts each sample into its family's place.
-    pub(super) fn sorted(snapshot: &'s Snapshot<'_>, families: usize) -> Self {
-        let exported = || snapshot.ran.iter().map(|ran| ran.exported.as_deref());
+    pub(super) fn of(snapshot: &'s Snapshot<'_>, families: usize) -> Self {
+        let samples = || (0..).zip(&snapshot.ran).flat_map(|(at, ran)| ran.samples(at));
         let mut ends = vec![0; families + 1];
-        for (family, _, _) in exported().flatten().flat_map(Exported::iter) {
+        for (family, _) in samples() {
             // A family that was learned after the heads were copied is left for the next scrape.
-            if let Some(count) = ends.get_mut(usize::from(family) + 1) {
+            if let Some(count) = ends.get_mut(family + 1) {
                 *count += 1;
             }
         }
@@ -78,20 +99,17 @@ impl<'s> Gauges<'s> {
             ends[family + 1] += ends[family];
         }
         // `ends[family]` is where the family begins, and moves to its end while it is filled.
-        let mut samples = vec![Gauge { value: 0.0, labels: &[], ran: 0 }; ends[families]];
-        for (ran, exported) in (0..).zip(exported()) {
-            for (family, labels, value) in exported.into_iter().flat_map(Exported::iter) {
-                let family = usize::from(family);
-                if family < families {
-                    samples[ends[family]] = Gauge { value, labels, ran };
-                    ends[family] += 1;
-                }
+        let mut sorted = vec![Sample { value: 0.0, labels: &[], ran: 0, buckets: 0 }; ends[families]];
+        for (family, sample) in samples() {
+            if family < families {
+                sorted[ends[family]] = sample;
+                ends[family] += 1;
             }
         }
-        Self { samples, ends }
+        Self { samples: sorted, ends }
     }
 
-    pub(super) fn of(&self, family: usize) -> &[Gauge<'s>] {
+    pub(super) fn family(&self, family: usize) -> &[Sample<'s>] {
         let start = if family == 0 { 0 } else { self.ends[family - 1] };
         &self.samples[start..self.ends[family]]
     }

@@ -103,12 +103,10 @@ fn bar(lap: &Lap, whole: Duration, columns: usize) -> (usize, String, usize) {
 }
 
 fn readings(out: &mut String, report: &Report, style: Style) {
-    if report.readings.is_empty() {
-        return;
-    }
     let rows: Vec<_> = report
         .readings
         .iter()
+        .filter(|reading| !reading.measure.shape.needs_runs())
         .map(|reading| {
             let mut labels: Vec<String> = Vec::new();
             if let Some(step) = &reading.step {
@@ -121,6 +119,9 @@ fn readings(out: &mut String, report: &Report, style: Style) {
             (name, labels.join(" "), value(reading.measure.unit, reading.value, report))
         })
         .collect();
+    if rows.is_empty() {
+        return;
+    }
     let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
     out.push('\n');
     for (name, labels, value) in rows {
