@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tuermer_probes::Memory;
 use tuermer_probes::inbox::Inbox;
 use tuermer_probes::net::{Net, RevocationLists};
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub panel: Option<Box<dyn Panel>>,
     /// Lists of revoked certificates: they outlive configurations.
     pub lists: RevocationLists,
+    /// What runs left for the next: it outlives configurations.
+    pub memory: Memory,
     /// Mail that arrived: it outlives configurations.
     pub post: Arc<Post>,
 }
@@ -76,6 +79,7 @@ impl Options {
             world: None,
             panel: None,
             lists: RevocationLists::default(),
+            memory: Memory::default(),
             post: Arc::default(),
         }
     }
@@ -83,6 +87,7 @@ impl Options {
     fn net(&self, plan: &Plan) -> Result<Arc<Net>, String> {
         let net = world::net(&plan.agent)?;
         let net = net.with_revocation_lists(self.lists.clone(), plan.agent.private_revocation_lists);
+        let net = net.with_memory(self.memory.clone());
         let net = net.with_inbox(Arc::clone(&self.post) as Arc<dyn Inbox>);
         Ok(Arc::new(match &self.world {
             Some(change) => change(net),

@@ -24,6 +24,7 @@ mod mail;
 mod mail_policy;
 mod mailbox;
 mod measure;
+mod memory;
 pub mod net;
 mod pattern;
 mod pattern_class;
@@ -53,6 +54,7 @@ mod websocket;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
 pub use measure::{Label, Measure, Reading, Shape, Unit};
+pub use memory::Memory;
 pub use pattern::{Groups, Pattern};
 pub use phase::Phase;
 pub use probe::{BoxProbe, Kind, Module, Probe};

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::measure::Measure;
+use crate::memory::Owner;
 use crate::net::{self, Net};
 use crate::phase::Phase;
 use crate::recorder::Recorder;
@@ -63,8 +64,8 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
 }
 
 type AnySettings = Arc<dyn Any + Send + Sync>;
-type BindTarget = fn(&AnySettings, &Target) -> Result<Arc<dyn Run>, Invalid>;
-type ReadSettings = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<AnySettings, erased_serde::Error>;
+type BindTarget = fn(&AnySettings, &Target, Owner) -> Result<Arc<dyn Run>, Invalid>;
+type ReadSettings = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<(AnySettings, Owner), erased_serde::Error>;
 
 /// A protocol that can be probed: an entry of [`crate::KINDS`].
 #[derive(Clone, Copy)]
@@ -115,12 +116,13 @@ impl Kind {
             measures: P::MEASURES,
             read: |deserializer| {
                 let settings: P::Settings = erased_serde::deserialize(deserializer)?;
-                Ok(Arc::new(settings))
+                let owner = Owner::of(P::NAME, &settings);
+                Ok((Arc::new(settings), owner))
             },
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<P::Settings>(),
-            bind: |settings, target| {
+            bind: |settings, target, owner| {
                 let probe = P::bind(&settings_of::<P>(settings), target)?;
-                Ok(Arc::new(Bound { probe, settings: settings_of::<P>(settings) }))
+                Ok(Arc::new(Bound { probe, settings: settings_of::<P>(settings), owner }))
             },
             begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
             carries_secrets: |settings| P::carries_secrets(&settings_of::<P>(settings)),
@@ -130,7 +132,8 @@ impl Kind {
     /// The kind with settings.
     pub fn module<'de>(&'static self, settings: impl serde::Deserializer<'de>) -> Result<Module, erased_serde::Error> {
         let mut settings = <dyn erased_serde::Deserializer<'_>>::erase(settings);
-        Ok(Module { kind: self, settings: (self.read)(&mut settings)?, terms: None })
+        let (settings, owner) = (self.read)(&mut settings)?;
+        Ok(Module { kind: self, settings, owner, terms: None })
     }
 
     /// The settings as a JSON schema.
@@ -148,6 +151,8 @@ fn settings_of<P: Probe>(settings: &AnySettings) -> Arc<P::Settings> {
 pub struct Module {
     kind: &'static Kind,
     settings: AnySettings,
+    /// Tells it from modules with other settings or terms.
+    owner: Owner,
     /// `None`: as every run without terms.
     terms: Option<Arc<Terms>>,
 }
@@ -166,13 +171,19 @@ impl Module {
 
     /// Points the module at a target.
     pub fn bind(&self, target: &Target) -> Result<BoxProbe, Invalid> {
-        Ok(BoxProbe { asked: (self.kind.bind)(&self.settings, target)?, terms: self.terms.clone() })
+        Ok(BoxProbe {
+            asked: (self.kind.bind)(&self.settings, target, self.owner.at(target))?,
+            terms: self.terms.clone(),
+        })
     }
 
     /// The module on these terms.
     #[must_use]
     pub fn on(self, terms: Terms) -> Self {
-        Self { terms: (!terms.is_empty()).then(|| Arc::new(terms)), ..self }
+        if terms.is_empty() {
+            return Self { terms: None, ..self };
+        }
+        Self { owner: self.owner.and(&terms), terms: Some(Arc::new(terms)), ..self }
     }
 
     /// Whether the module holds what must not go to a target of a stranger's choice, or reaches what is on this machine only.
@@ -191,6 +202,7 @@ impl Module {
 struct Bound<P: Probe> {
     probe: P,
     settings: Arc<P::Settings>,
+    owner: Owner,
 }
 
 pub(crate) trait Run: Send + Sync {
@@ -203,6 +215,7 @@ impl<P: Probe> Run for Bound<P> {
     fn run<'a>(&'a self, net: &'a Net, recorder: &'a mut Recorder) -> Running<'a> {
         // All of the kind's code is inside the future, where a panic is caught.
         Box::pin(async move {
+            recorder.belongs_to(self.owner);
             P::begin(&self.settings, recorder);
             self.probe.run(net, recorder).await
         })

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::failure::{Failure, Place};
 use crate::measure::{Label, Measure, Reading, Shape};
+use crate::memory::Owner;
 use crate::phase::Phase;
 use crate::report::{Lap, Note, NoteKind, Notes, Outcome, Report};
 use crate::terms::PhaseLimits;
@@ -42,6 +43,8 @@ pub struct Recorder {
     declared: Vec<Phase>,
     readings: Vec<Reading>,
     notes: Notes,
+    /// Whose run it is.
+    owner: Owner,
     /// What the run is held to besides its deadline; most runs are held to nothing.
     bounds: Option<Box<Bounds>>,
 }
@@ -82,8 +85,19 @@ impl Recorder {
             declared: Vec::new(),
             readings: Vec::with_capacity(24),
             notes: Notes::default(),
+            owner: Owner::default(),
             bounds: None,
         }
+    }
+
+    /// Says whose run it is.
+    pub(crate) const fn belongs_to(&mut self, owner: Owner) {
+        self.owner = owner;
+    }
+
+    /// Whose run it is: what earlier runs of the same left is under this name.
+    pub(crate) const fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// Holds the run to limits. The watch is told, at every change, when what goes on must be over.

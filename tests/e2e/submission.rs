@@ -22,12 +22,16 @@ async fn ask(address: SocketAddr, settings: &str) -> Metrics {
 }
 
 fn agent(settings: &str) -> Tuermer {
-    Tuermer::start(&format!(
+    Tuermer::start(&configuration(settings))
+}
+
+fn configuration(settings: &str) -> String {
+    format!(
         "probe_metrics: all
 probe_targets: any
 modules: {{ mail: {{ prober: smtp, timeout: 20s, smtp: {{ preferred_ip_protocol: ip4, {settings} }} }} }}
 "
-    ))
+    )
 }
 
 fn reason(metrics: &Metrics) -> &str {
@@ -170,7 +174,7 @@ async fn a_mail_store_is_asked_over_lmtp() {
 
 #[tokio::test]
 async fn postgrey_lets_a_stranger_wait_and_then_in() {
-    let Some(postgrey) = Postgrey::start(1) else { return };
+    let Some(postgrey) = Postgrey::start(2) else { return };
     let settings = format!(
         "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service inet:{}",
         postgrey.address
@@ -182,12 +186,22 @@ async fn postgrey_lets_a_stranger_wait_and_then_in() {
     let metrics = tuermer.probe("mail", &target).await;
     assert!(reason(&metrics).contains(r#"phase="rcpt",reason="greylisted""#), "{}", reason(&metrics));
     assert_eq!(metrics.find("probe_smtp_greylisted", &[]).map(|(_, value)| value), Some(1.0), "{metrics:?}");
+    assert_eq!(metrics.find("probe_smtp_greylist_pending_seconds", &[]).map(|(_, value)| value), Some(0.0));
+    assert!(metrics.find("probe_smtp_greylist_last_delay_seconds", &[]).is_none(), "{metrics:?}");
+
+    // What was seen is kept while the configuration is loaded again, with another world to run in.
+    let changed = format!("limits: {{ runs_in_flight: 999 }}\n{}", configuration(settings));
+    std::fs::write(tuermer.config_file(), changed).expect("written");
+    assert_eq!(tuermer.post("/-/reload").await, (200, String::new()));
     let metrics = eventually("the stranger to be known", async || {
         let metrics = tuermer.probe("mail", &target).await;
         (metrics.value("probe_success") == Some(1.0)).then_some(metrics)
     })
     .await;
     assert_eq!(metrics.find("probe_smtp_greylisted", &[]).map(|(_, value)| value), Some(0.0), "{metrics:?}");
+    // postgrey counts whole seconds.
+    let delay = metrics.find("probe_smtp_greylist_last_delay_seconds", &[]).map(|(_, value)| value);
+    assert!(delay.is_some_and(|delay| (1.0..60.0).contains(&delay)), "{metrics:?}");
 }
 
 #[tokio::test]

@@ -239,6 +239,7 @@ impl Submit {
             mail_from: ReversePath::from(from),
             recipients: Some(vec![to.clone()]),
             greylisting: smtp::Greylisting::Fail,
+            greylisting_max: smtp::GREYLISTING_MAX,
             refuses: smtp::Refuses::default(),
         })
     }

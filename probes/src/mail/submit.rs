@@ -99,7 +99,7 @@ impl Submission<'_> {
             let source = self.settings.submit.source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
             let client = client.insert(Client::open(self.net, recorder, peer, source).await?);
             question.prepare(self.net, recorder, client).await?;
-            question.envelope(recorder, client).await?;
+            question.envelope(recorder, client, None).await?;
             recorder.enter(DATA);
             judge(Command::Data, "DATA", &client.ask(recorder, Command::Data, "DATA").await?)?;
             *was_sent = true;

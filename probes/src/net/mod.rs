@@ -42,6 +42,7 @@ use crate::bounded;
 use crate::failure::{Failure, Reason};
 use crate::inbox::Inbox;
 use crate::measure::Measure;
+use crate::memory::Memory;
 use crate::secret::Secret;
 
 /// What every kind can read on the way to its service.
@@ -81,6 +82,7 @@ pub struct Net {
     blackhole: Option<Arc<Blackhole>>,
     /// `None`: the agent takes no mail.
     inbox: Option<Arc<dyn Inbox>>,
+    memory: Memory,
     arrival_times: icmp::ArrivalTimes,
     /// `None`: as the system has it.
     way: Option<Arc<network::Way>>,
@@ -106,6 +108,7 @@ impl Net {
             lists_from_anywhere: false,
             blackhole: None,
             inbox: None,
+            memory: Memory::default(),
             arrival_times: icmp::ArrivalTimes::default(),
             way: None,
             guard: None,
@@ -142,6 +145,18 @@ impl Net {
     /// Mail that arrived at the agent itself; `None` if it takes none.
     pub fn inbox(&self) -> Option<&dyn Inbox> {
         self.inbox.as_deref()
+    }
+
+    /// The same world with what earlier runs left.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What earlier runs left.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Does what would otherwise be counted to the first encrypted connection: seeds the random numbers, loads the

@@ -8,10 +8,11 @@ use crate::recorder::Recorder;
 use crate::smtp::address::Mailbox;
 use crate::smtp::capabilities::Capabilities;
 use crate::smtp::client::Client;
+use crate::smtp::greylist::Greylist;
 use crate::smtp::judge::{Command, denies_relaying, judge};
 use crate::smtp::login;
-use crate::smtp::measures::{GREYLISTED, INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_ACCEPTED};
-use crate::smtp::settings::{Encryption, Greylisting, Protocol, SmtpSettings, Starttls};
+use crate::smtp::measures::{INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_ACCEPTED};
+use crate::smtp::settings::{Encryption, Protocol, SmtpSettings, Starttls};
 
 /// The server's first words are waited for.
 pub(crate) const GREETING: Phase = Phase::new("greeting");
@@ -42,9 +43,15 @@ pub(crate) struct Question<'a> {
 
 impl Question<'_> {
     /// Asks whether the server would take a message. On return it may still be connected.
-    pub(crate) async fn put(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+    pub(crate) async fn put(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        client: &mut Client,
+        greylist: Greylist<'_>,
+    ) -> Result<(), Failure> {
         self.prepare(net, recorder, client).await?;
-        let named = self.names(recorder, client).await.map_err(|failure| recorder.leg_failed(failure));
+        let named = self.names(recorder, client, greylist).await.map_err(|failure| recorder.leg_failed(failure));
         if !client.is_usable() {
             return named;
         }
@@ -72,18 +79,17 @@ impl Question<'_> {
     }
 
     /// Names sender and recipients, if there are any.
-    async fn names(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+    async fn names(
+        &self,
+        recorder: &mut Recorder,
+        client: &mut Client,
+        mut greylist: Greylist<'_>,
+    ) -> Result<(), Failure> {
         if self.recipients.is_empty() {
             return Ok(());
         }
-        let mut outcome = self.envelope(recorder, client).await;
-        let greylisted = matches!(&outcome, Err(failure) if failure.reason() == Reason::Greylisted);
-        recorder.read(&GREYLISTED, f64::from(u8::from(greylisted)));
-        if greylisted && self.settings.greylisting == Greylisting::Pass {
-            recorder.note("greylisted, which counts as taken");
-            outcome = Ok(());
-        }
-        outcome
+        let outcome = self.envelope(recorder, client, Some(&mut greylist)).await;
+        greylist.judge(recorder, self.settings, outcome)
     }
 
     /// EHLO, or HELO where the server does not know it (RFC 5321 section 3.2).
@@ -133,16 +139,30 @@ impl Question<'_> {
         client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await
     }
 
-    /// Names sender and recipients.
-    pub(crate) async fn envelope(&self, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+    /// Names sender and recipients. A greylist learns from the answers.
+    pub(crate) async fn envelope(
+        &self,
+        recorder: &mut Recorder,
+        client: &mut Client,
+        mut greylist: Option<&mut Greylist<'_>>,
+    ) -> Result<(), Failure> {
         recorder.enter(MAIL);
         let line = format!("MAIL FROM:<{}>", self.settings.mail_from);
         judge(Command::Mail, &line, &client.ask(recorder, Command::Mail, &line).await?)?;
+        if let Some(greylist) = &greylist {
+            greylist.taken(recorder);
+        }
         recorder.enter(RCPT);
         recorder.read(&RCPT_ACCEPTED, 0.0);
         for recipient in self.recipients {
+            if let Some(greylist) = &mut greylist {
+                greylist.names(recipient);
+            }
             let line = format!("RCPT TO:<{recipient}>");
             judge(Command::Rcpt, &line, &client.ask(recorder, Command::Rcpt, &line).await?)?;
+            if let Some(greylist) = &greylist {
+                greylist.taken(recorder);
+            }
         }
         recorder.read(&RCPT_ACCEPTED, 1.0);
         Ok(())

@@ -54,6 +54,16 @@ pub(crate) static GREYLISTED: Measure = Measure::level(
     Unit::None,
     "1 if the server asked to come back later because it does not know the sender yet.",
 );
+pub(crate) static GREYLIST_PENDING: Measure = Measure::level(
+    "probe_smtp_greylist_pending_seconds",
+    Unit::Seconds,
+    "How long the server has been asking to come back later so far, over runs; 0 if it does not.",
+);
+pub(crate) static GREYLIST_LAST_DELAY: Measure = Measure::level(
+    "probe_smtp_greylist_last_delay_seconds",
+    Unit::Seconds,
+    "How long the server made wait that had asked to come back later, from the first try to the one it took. At most one interval too long.",
+);
 
 pub(crate) static AUTH_OK: Measure =
     Measure::level("probe_smtp_auth_ok", Unit::None, "1 if the server let the user in.").labels(&["mechanism"]);
@@ -89,6 +99,8 @@ pub(crate) const ALL: &[&Measure] = &[
     &STARTTLS_OFFERED,
     &RCPT_ACCEPTED,
     &GREYLISTED,
+    &GREYLIST_PENDING,
+    &GREYLIST_LAST_DELAY,
     &AUTH_OK,
     &BAD_AUTH_REJECTED,
     &INVALID_RCPT_REJECTED,

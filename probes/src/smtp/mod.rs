@@ -13,6 +13,7 @@
 //! | `dialogue` | in which order |
 //! | `client` | how commands and replies travel |
 //! | `judge` | what a reply means |
+//! | `greylist` | what earlier runs learned of strangers' waiting |
 //! | `wire`, `capabilities` | what a reply says |
 //!
 //! Nothing here sends a message or knows DANE and MTA-STS.
@@ -22,6 +23,7 @@ pub(crate) mod asked;
 mod capabilities;
 pub(crate) mod client;
 pub(crate) mod dialogue;
+mod greylist;
 pub(crate) mod judge;
 pub(crate) mod login;
 pub(crate) mod measures;
@@ -48,6 +50,7 @@ use crate::smtp::address::Mailbox;
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
 use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RCPT_INVALID, RELAY, RSET, STARTTLS};
+use crate::smtp::greylist::Greylist;
 use crate::smtp::login::{AUTH, BAD_AUTH};
 use crate::smtp::measures::{
     DELIVERABLE, MX_PREFERENCE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
@@ -168,7 +171,8 @@ impl Smtp {
         let talk = async {
             let source = self.settings.source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
             let client = client.insert(Client::open(net, recorder, peer, source).await?);
-            question.put(net, recorder, client).await
+            let memory = net.memory().of(recorder.owner());
+            question.put(net, recorder, client, Greylist::new(memory, peer, &self.settings.mail_from)).await
         };
         let mut outcome = match timeout_at(limit, talk).await {
             Ok(outcome) => outcome,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::net::{Family, Tls, TlsSettings};
 use crate::sasl::{Account, Mechanism};
 use crate::secret::Secret;
-use crate::settings::{IpProtocol, SourceAddress, yes};
+use crate::settings::{IpProtocol, SourceAddress, Span, yes};
 use crate::smtp::address::{EhloName, Mailbox, ReversePath};
 
 /// SMTP between servers (RFC 5321 section 4.5.4.2).
@@ -22,6 +23,8 @@ const SUBMISSIONS: NonZeroU16 = NonZeroU16::new(465).expect("465 is not zero");
 const LMTP: NonZeroU16 = NonZeroU16::new(24).expect("24 is not zero");
 /// Most recipients of one module. Chosen: a few are asked about, a mailing is not simulated.
 const RECIPIENTS_MAX: usize = 10;
+/// How long greylisting may last. Chosen: servers make wait for one to fifteen minutes.
+pub(crate) const GREYLISTING_MAX: Span = Span(Duration::from_secs(3600));
 
 /// How mail servers are asked whether they would take a message.
 #[derive(Debug)]
@@ -39,6 +42,7 @@ pub(crate) struct SmtpSettings {
     pub(crate) mail_from: ReversePath,
     pub(crate) recipients: Option<Vec<Mailbox>>,
     pub(crate) greylisting: Greylisting,
+    pub(crate) greylisting_max: Span,
     pub(crate) refuses: Refuses,
 }
 
@@ -88,6 +92,8 @@ struct Written {
     recipients: Option<Vec<Mailbox>>,
     /// What a server is taken for that asks to come back later because it does not know the sender yet: `fail` or `pass`.
     greylisting: Greylisting,
+    /// How long it may do so, over runs; afterwards it fails even where `greylisting` is `pass`.
+    greylisting_max: Span,
     /// What the server must refuse. Nothing is tried unless it stands here.
     refuses: Refuses,
 }
@@ -135,6 +141,7 @@ impl Default for Written {
             mail_from: ReversePath::default(),
             recipients: None,
             greylisting: Greylisting::default(),
+            greylisting_max: GREYLISTING_MAX,
             refuses: Refuses::default(),
         }
     }
@@ -169,6 +176,7 @@ impl Written {
             mail_from: self.mail_from,
             recipients: self.recipients,
             greylisting: self.greylisting,
+            greylisting_max: self.greylisting_max,
             refuses: self.refuses,
         })
     }

@@ -91,6 +91,7 @@ pub const fn reset() -> Act {
 #[derive(Debug)]
 pub struct Peer {
     address: SocketAddr,
+    script: Arc<Mutex<Vec<Act>>>,
     heard: Arc<Mutex<Vec<u8>>>,
     task: JoinHandle<()>,
 }
@@ -107,13 +108,21 @@ impl Peer {
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ear = Arc::clone(&heard);
+        let script = Arc::new(Mutex::new(script));
+        let played = Arc::clone(&script);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).expect("TCP_NODELAY");
-                tokio::spawn(perform(stream, script.clone(), Arc::clone(&ear)));
+                let script = played.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::spawn(perform(stream, script, Arc::clone(&ear)));
             }
         });
-        Self { address, heard, task }
+        Self { address, script, heard, task }
+    }
+
+    /// Plays another script for connections from now on.
+    pub fn now_plays(&self, script: Vec<Act>) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
     }
 
     /// Where it listens.

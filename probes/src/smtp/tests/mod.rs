@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod domain;
+mod greylist;
 mod login;
 mod misfortunes;
 
