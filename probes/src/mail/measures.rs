@@ -61,6 +61,20 @@ pub(super) static AUTH_PASS: Measure = Measure::level(
 pub(super) static AUTH_RESULT_INFO: Measure =
     Measure::level("probe_mail_auth_result_info", Unit::Info, "What a trusted server found by this method.")
         .labels(&["method", "result"]);
+pub(super) static DKIM_LOCAL_PASS: Measure = Measure::level(
+    "probe_mail_dkim_local_pass",
+    Unit::None,
+    "1 if the probe itself found a good DKIM signature on the mail that arrived.",
+);
+pub(super) static AUTH_LOCAL_PASS: Measure = Measure::level(
+    "probe_mail_auth_local_pass",
+    Unit::None,
+    "1 if the probe itself found that spf, dmarc or arc passes.",
+)
+.labels(&["method"]);
+pub(super) static AUTH_LOCAL_RESULT_INFO: Measure =
+    Measure::level("probe_mail_auth_local_result_info", Unit::Info, "What the probe itself found by this method.")
+        .labels(&["method", "result"]);
 pub(super) static SPAM_SCORE: Measure =
     Measure::level("probe_mail_spam_score", Unit::None, "Points that the receiving side's filter gave the mail.");
 pub(super) static SPAM_FLAGGED: Measure =
@@ -120,6 +134,9 @@ pub(super) const ALL: &[&Measure] = &[
     &HOPS_SKEWED,
     &AUTH_PASS,
     &AUTH_RESULT_INFO,
+    &DKIM_LOCAL_PASS,
+    &AUTH_LOCAL_PASS,
+    &AUTH_LOCAL_RESULT_INFO,
     &SPAM_SCORE,
     &SPAM_FLAGGED,
     &CONTENT_TEST_OK,

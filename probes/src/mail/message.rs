@@ -6,11 +6,26 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::failure::Failure;
 use crate::mail::settings::{Content, Settings};
+use crate::mail::sign::Dkim;
 use crate::mail::token::Token;
+use crate::net::Net;
 
 /// The header that has the token.
 pub(super) const TOKEN_HEADER: &str = "X-Tuermer-Token";
+/// The other headers that every mail has.
+pub(super) const SIGNED: [&str; 9] = [
+    "Date",
+    "From",
+    "To",
+    "Message-ID",
+    "Subject",
+    "Auto-Submitted",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+];
 /// What stands between the parts of a mail with an attachment. Appears in no part.
 const BOUNDARY: &str = "tuermer-part-7d1c4e";
 /// Characters of a line of padding. Chosen: lines as people write them (RFC 5322 section 2.1.1).
@@ -30,6 +45,8 @@ pub(super) struct Message {
     /// What follows the headers.
     pub(super) body: String,
     rest: &'static str,
+    /// A header with its line end, if the mail is signed.
+    signature: String,
 }
 
 impl Message {
@@ -47,7 +64,13 @@ impl Message {
             ("Subject", subject),
             (TOKEN_HEADER, text),
         ];
-        Self { watched, body, rest: kind }
+        Self { watched, body, rest: kind, signature: String::new() }
+    }
+
+    /// Signs the mail as it is now.
+    pub(super) fn sign(&mut self, net: &Net, dkim: &Dkim) -> Result<(), Failure> {
+        self.signature = dkim.sign(net, &(self.text() + "\r\n"))?;
+        Ok(())
     }
 
     /// The mail as it is sent: lines end with CR LF, a dot at the beginning of a line is doubled, a dot ends it all.
@@ -67,6 +90,7 @@ impl Message {
     /// The mail as it is stored, without its last line end.
     fn text(&self) -> String {
         let mut text = String::with_capacity(self.body.len() + 1024);
+        text.push_str(&self.signature);
         for (name, value) in &self.watched {
             let _ = write!(text, "{name}: {value}\r\n");
         }

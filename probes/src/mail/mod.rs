@@ -7,12 +7,14 @@
 //! | `message` | what a mail looks like |
 //! | `submit` | handing it in, by the client of kind `smtp` |
 //! | `folder`, `watch` | looking for it, by the client of kind `mailbox` |
+//! | `sign`, `verify`, `alignment` | DKIM on the mail that is sent; DKIM, ARC, SPF and DMARC on the one that arrived |
 //! | `headers`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
 //! | `measures` | what is written down |
 //!
 //! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Mails of earlier runs that are
 //! met on the way are counted and deleted.
 
+mod alignment;
 mod dsn;
 mod folder;
 mod headers;
@@ -20,11 +22,13 @@ mod measures;
 mod message;
 mod read;
 mod settings;
+mod sign;
 mod submit;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a post office runs beside the probe, and has a clock")]
 mod tests;
 mod token;
+mod verify;
 mod watch;
 
 use std::sync::Arc;
@@ -46,6 +50,7 @@ use crate::mail::message::Message;
 use crate::mail::read::Reading;
 use crate::mail::submit::{DATA, Submission};
 use crate::mail::token::{CheckId, Key, Token};
+use crate::mail::verify::{Evidence, Finding};
 use crate::mail::watch::{RETRIEVAL, SELECT, SWEEP, Seen, TRANSIT, Watch};
 use crate::mailbox::settings::Encryption;
 use crate::mailbox::{self, Visit, imap_dialogue};
@@ -106,6 +111,7 @@ impl Probe for Mail {
         RETRIEVAL,
         SWEEP,
         mailbox::LOGOUT,
+        verify::AUTHENTICATION,
     ];
     const HAS_STEPS: bool = true;
     const SENDS_MAIL: bool = true;
@@ -142,7 +148,10 @@ impl Probe for Mail {
         };
         let number = self.number.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let token = Token::new(&key, self.check, recorder.wall_clock(), number)?;
-        let message = Message::new(settings, &token);
+        let mut message = Message::new(settings, &token);
+        if let Some(dkim) = &settings.dkim {
+            message.sign(net, dkim)?;
+        }
         recorder.note(format_args!("the mail's token is {}", token.text()));
 
         let submission = Submission { net, settings, asked: &self.asked, step: &self.submit };
@@ -203,6 +212,7 @@ impl Mail {
         let looked = looked.map_err(|failure| recorder.leg_failed(failure));
         recorder.leave_step();
         self.write_down(recorder, trip, &seen, reading.as_ref());
+        let findings = self.authenticate(net, recorder, reading.as_ref(), end).await;
         match looked {
             Err(failure) if seen.arrival.is_none() && seen.bounce.is_none() => {
                 let unseen = Failure::new(Reason::MailUnseen, format_args!("the mail was sent, but: {failure}"));
@@ -218,11 +228,36 @@ impl Mail {
         recorder.read(&ARRIVED, f64::from(u8::from(seen.arrival.is_some())));
         let phase = if seen.arrival.is_some() { RETRIEVAL } else { TRANSIT };
         let place = Place { step: Some(Arc::clone(&self.fetch)), phase };
-        let verdict = self.verdict(recorder, &seen, reading.as_ref()).map_err(|failure| failure.at(place));
+        let verdict = self.verdict(recorder, &seen, reading.as_ref(), &findings).map_err(|failure| failure.at(place));
         if let Some(test) = self.content_test() {
             recorder.read_with(&CONTENT_TEST_OK, &[test], f64::from(u8::from(verdict.is_ok())));
         }
         verdict
+    }
+
+    /// What the probe itself finds out about the mail's sender.
+    async fn authenticate(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        reading: Option<&Reading>,
+        end: Instant,
+    ) -> Vec<Finding> {
+        let methods = &*self.settings.check_authentication;
+        let Some(reading) = reading.filter(|_| !methods.is_empty()) else { return Vec::new() };
+        recorder.enter(verify::AUTHENTICATION);
+        let sender_domain = self.settings.from.domain().unwrap_or_default();
+        let evidence = Evidence { stored: &reading.stored, sender_domain, client: None };
+        let findings = match timeout_at(end, verify::check(net, recorder, methods, &evidence)).await {
+            Ok(findings) => findings,
+            Err(_) => {
+                recorder.note("no time was left to verify the mail's signatures");
+                let late = || Failure::new(Reason::PolicyUnknown, "no answer from name servers in time");
+                methods.iter().map(|method| Finding { method: *method, result: Err(late()) }).collect()
+            }
+        };
+        verify::write_down(recorder, &findings);
+        findings
     }
 
     /// The visit to the mail store.
@@ -281,7 +316,13 @@ impl Mail {
     }
 
     /// What it means.
-    fn verdict(&self, recorder: &Recorder, seen: &Seen, reading: Option<&Reading>) -> Result<(), Failure> {
+    fn verdict(
+        &self,
+        recorder: &Recorder,
+        seen: &Seen,
+        reading: Option<&Reading>,
+        findings: &[Finding],
+    ) -> Result<(), Failure> {
         let settings = &*self.settings;
         let is_test = settings.content != Content::Plain;
         let Some(arrival) = &seen.arrival else {
@@ -316,10 +357,7 @@ impl Mail {
             Role::Junk | Role::Inbox | Role::Other => {}
         }
         let Some(reading) = reading else { return Ok(()) };
-        if let Some(method) = settings.require_authentication.iter().find(|method| !reading.passes(**method)) {
-            let message = format_args!("the receiving side did not find that {} passes", method.name());
-            return Err(Failure::new(Reason::MailUnauthenticated, message));
-        }
+        verify::verdict(settings, reading, findings)?;
         if settings.fail_if_altered && !reading.is_intact() {
             let changed = reading.headers_intact.iter().filter(|(_, intact)| !intact).map(|(name, _)| *name);
             let changed: Vec<&str> = changed.chain((!reading.body_intact).then_some("body")).collect();

@@ -46,6 +46,8 @@ pub(super) struct Reading {
     pub(super) authentication: Vec<(Method, &'static str)>,
     pub(super) spam_score: Option<f64>,
     pub(super) spam_flagged: Option<bool>,
+    /// The whole, for whoever verifies it.
+    pub(super) stored: Vec<u8>,
 }
 
 impl Reading {
@@ -69,6 +71,7 @@ impl Reading {
             authentication: authentication(&headers, trusted),
             spam_score: spam_score(&headers),
             spam_flagged: spam_flagged(&headers),
+            stored: stored.to_vec(),
         }
     }
 

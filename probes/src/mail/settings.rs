@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::mail::sign::Dkim;
 use crate::mailbox::settings as store;
 use crate::net::{Family, Tls, TlsSettings};
 use crate::sasl::{Account, Mechanism};
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(super) attachment_bytes: u32,
     pub(super) content: Content,
     pub(super) token_key: Option<Secret>,
+    pub(super) dkim: Option<Dkim>,
     pub(super) submit: smtp::SmtpSettings,
     pub(super) fetch_host: Box<str>,
     pub(super) fetch_port: NonZeroU16,
@@ -50,6 +52,7 @@ pub(crate) struct Settings {
     pub(super) folders: Vec<Box<str>>,
     pub(super) junk: Junk,
     pub(super) trusted_authserv_ids: Vec<Box<str>>,
+    pub(super) check_authentication: Vec<Method>,
     pub(super) require_authentication: Vec<Method>,
     pub(super) fail_if_altered: bool,
     pub(super) sweep_after: Span,
@@ -138,6 +141,8 @@ struct Written {
     /// What seals the tokens in the mails, of at least 16 bytes. Without it a key is made up at every start: mails from
     /// before it are told from forged ones no more.
     token_key: Option<Secret>,
+    /// How the mail is signed. Without it, it is not.
+    dkim: Option<Dkim>,
     /// How the mail is handed in at the target.
     #[serde(default)]
     submit: Submit,
@@ -151,7 +156,14 @@ struct Written {
     #[serde(default)]
     #[schemars(extend("maxItems" = 10))]
     trusted_authserv_ids: Vec<Box<str>>,
-    /// What they must have found to pass: any of `spf`, `dkim`, `dmarc` and `arc`.
+    /// What the probe finds out by itself about the mail that arrived, with the module's name servers: any of `dkim`,
+    /// `arc`, `dmarc` and `spf`. SPF is about the address that handed the mail in, which only tuermer's own receiver
+    /// knows; elsewhere `spf` is never known, and `dmarc` goes by DKIM alone.
+    #[serde(default)]
+    check_authentication: Vec<Method>,
+    /// What must pass, of `spf`, `dkim`, `dmarc` and `arc`: by the word of the trusted servers, if any are named, and by
+    /// the probe's own finding, if `check_authentication` has it; if both, by both. Where name servers fail, the trusted
+    /// servers' word is enough; without it the run is neither up nor down.
     #[serde(default)]
     require_authentication: Vec<Method>,
     /// Fail if the body, or a header of those that were sent, was changed on the way.
@@ -352,9 +364,13 @@ impl Written {
         if self.trusted_authserv_ids.len() > AUTHSERV_IDS_MAX {
             return Err("`trusted_authserv_ids` are at most ten");
         }
-        if !self.require_authentication.is_empty() && self.trusted_authserv_ids.is_empty() {
-            return Err("`require_authentication` needs `trusted_authserv_ids`");
+        let is_checked = |method: &Method| self.check_authentication.contains(method);
+        if self.trusted_authserv_ids.is_empty() && !self.require_authentication.iter().all(is_checked) {
+            return Err("`require_authentication` needs `trusted_authserv_ids`, or the same in `check_authentication`");
         }
+        let mut check_authentication = self.check_authentication;
+        check_authentication.sort_unstable();
+        check_authentication.dedup();
         let (fetch_host, fetch_port) = self.fetch.place()?;
         let fetch_identity = format!("{} {fetch_host}:{fetch_port}", self.fetch.username).into();
         let folders = self.fetch.folders.clone();
@@ -367,6 +383,7 @@ impl Written {
             attachment_bytes: self.attachment_bytes,
             content: self.content,
             token_key: self.token_key,
+            dkim: self.dkim,
             fetch_host,
             fetch_port,
             fetch: self.fetch.understood()?,
@@ -374,6 +391,7 @@ impl Written {
             folders,
             junk: self.junk,
             trusted_authserv_ids: self.trusted_authserv_ids,
+            check_authentication,
             require_authentication: self.require_authentication,
             fail_if_altered: self.fail_if_altered,
             sweep_after: self.sweep_after,

@@ -53,6 +53,11 @@ pub(super) async fn look(questions: &mut Questions<'_>, recorder: &mut Recorder,
     Ok(())
 }
 
+/// Whether it is a record that counts.
+pub(crate) fn is_dmarc(text: &str) -> bool {
+    read(text).is_ok()
+}
+
 /// RFC 7489 sections 6.3 and 6.4.
 fn read(text: &str) -> Result<Record<'_>, String> {
     let tags = Tags::read(text)?;

@@ -22,10 +22,14 @@ mod mta_sts;
 mod mx;
 mod questions;
 mod settings;
-mod spf;
+pub(crate) mod spf;
 mod tags;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use dmarc::is_dmarc;
+pub(crate) use questions::Questions;
+pub(crate) use tags::Tags;
 
 use std::sync::Arc;
 
@@ -34,7 +38,7 @@ use tokio::time::timeout_at;
 use crate::failure::{Failure, Reason};
 use crate::mail_policy::measures::{CHECK_OK, CHECK_UNKNOWN};
 use crate::mail_policy::mx::Hosts;
-use crate::mail_policy::questions::{Questions, unknown};
+use crate::mail_policy::questions::unknown;
 use crate::mail_policy::settings::{Policy, Settings};
 use crate::measure::Measure;
 use crate::net::Net;

@@ -17,7 +17,7 @@ const RECORDS_MAX: usize = 64;
 type Known = Result<Option<Answer>, Failure>;
 
 /// Asks the module's name servers.
-pub(super) struct Questions<'a> {
+pub(crate) struct Questions<'a> {
     pub(super) net: &'a Net,
     known: HashMap<(String, RecordType), Known>,
 }
@@ -28,7 +28,7 @@ pub(super) fn unknown(why: impl std::fmt::Display) -> Failure {
 }
 
 impl<'a> Questions<'a> {
-    pub(super) fn new(net: &'a Net) -> Self {
+    pub(crate) fn new(net: &'a Net) -> Self {
         Self { net, known: HashMap::new() }
     }
 
@@ -61,7 +61,7 @@ impl<'a> Questions<'a> {
     }
 
     /// The texts of a name, each put together from its strings, that begin with `version` and, if they go on, with `after`.
-    pub(super) async fn texts(&mut self, name: &str, version: &str, after: Option<u8>) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn texts(&mut self, name: &str, version: &str, after: Option<u8>) -> Result<Vec<String>, Failure> {
         let Some(answer) = self.ask(name, RecordType::TXT).await? else { return Ok(Vec::new()) };
         let texts = answer.data.iter().filter_map(|data| if let RData::TXT(text) = data { Some(text) } else { None });
         let texts = texts.map(|text| text.txt_data.concat()).filter(|text| {

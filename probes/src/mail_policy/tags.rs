@@ -7,10 +7,10 @@ const TAGS_MAX: usize = 32;
 
 /// The tags of a record, in their order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tags<'a>(Vec<(&'a str, &'a str)>);
+pub(crate) struct Tags<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Tags<'a> {
-    pub(super) fn read(text: &'a str) -> Result<Self, String> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, String> {
         if !text.is_ascii() {
             return Err("it holds what is not ASCII".to_owned());
         }
@@ -37,7 +37,7 @@ impl<'a> Tags<'a> {
         Ok(Self(tags))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 

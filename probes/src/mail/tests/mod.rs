@@ -1,6 +1,7 @@
 //! Mails that go through a post office of our own.
 
 mod post;
+mod signed;
 
 use std::time::{Duration, SystemTime};
 

@@ -113,6 +113,15 @@ pub(super) async fn look(
     refused.map_or(Ok(()), Err)
 }
 
+/// What the domain's record says of a sender, in a word of RFC 8601 section 2.7.2.
+pub(crate) async fn judge(
+    questions: &mut Questions<'_>,
+    sender: IpAddr,
+    domain: &str,
+) -> Result<&'static str, Failure> {
+    Ok(Walk::new(questions, Some(sender), domain).domain(domain.to_owned(), true).await?.name())
+}
+
 /// One way through a record and what it includes.
 struct Walk<'w, 'n> {
     questions: &'w mut Questions<'n>,
