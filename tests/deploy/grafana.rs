@@ -1,4 +1,4 @@
-//! Grafana's dashboard: its expressions are read by promtool, its shape is what Grafana loads.
+//! Grafana's dashboards: their expressions are read by promtool, their shape is what Grafana loads.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,6 +20,9 @@ const VARIABLES: [(&str, &str); 6] = [
     ("$target", "a|b"),
 ];
 
+/// The dashboards: file and identity.
+const DASHBOARDS: [(&str, &str); 2] = [("tuermer", "tuermer"), ("mail", "tuermer-mail")];
+
 #[test]
 fn promtool_reads_every_expression() {
     let Some(promtool) = program(&["promtool"]) else { return };
@@ -37,31 +40,72 @@ fn promtool_reads_every_expression() {
 }
 
 #[test]
-fn the_dashboard_can_be_installed_anywhere() {
-    let dashboard = dashboard();
-    assert_eq!(dashboard["uid"], "tuermer");
-    assert!(dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 36), "Grafana 9 or later");
-    assert!(dashboard.get("id").is_none(), "an id belongs to one Grafana");
-    let variables = dashboard["templating"]["list"].as_array().expect("variables");
-    assert_eq!(variables[0]["type"], "datasource");
-    for panel in panels(&dashboard).iter().filter(|panel| panel["type"] != "row") {
-        assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+fn the_dashboards_can_be_installed_anywhere() {
+    for (file, uid) in DASHBOARDS {
+        let dashboard = dashboard(file);
+        assert_eq!(dashboard["uid"], uid);
+        assert!(dashboard["schemaVersion"].as_u64().is_some_and(|version| version >= 36), "Grafana 9 or later");
+        assert!(dashboard.get("id").is_none(), "an id belongs to one Grafana");
+        let variables = dashboard["templating"]["list"].as_array().expect("variables");
+        assert_eq!(variables[0]["type"], "datasource");
+        for panel in panels(&dashboard).iter().filter(|panel| panel["type"] != "row") {
+            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{}", panel["title"]);
+        }
     }
 }
 
 #[test]
 fn panels_have_distinct_ids_and_do_not_overlap() {
-    let dashboard = dashboard();
-    let ids: Vec<u64> = panels(&dashboard).iter().map(|panel| panel["id"].as_u64().expect("id")).collect();
-    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
-    no_overlap(dashboard["panels"].as_array().expect("panels"));
-    for row in dashboard["panels"].as_array().expect("panels") {
-        no_overlap(row["panels"].as_array().map_or(&[], Vec::as_slice));
+    for (file, _) in DASHBOARDS {
+        let dashboard = dashboard(file);
+        let ids: Vec<u64> = panels(&dashboard).iter().map(|panel| panel["id"].as_u64().expect("id")).collect();
+        assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len());
+        no_overlap(dashboard["panels"].as_array().expect("panels"));
+        for row in dashboard["panels"].as_array().expect("panels") {
+            no_overlap(row["panels"].as_array().map_or(&[], Vec::as_slice));
+        }
+    }
+}
+
+/// A panel whose columns are named after queries that are not there shows bare "Value #X".
+#[test]
+fn columns_are_those_of_queries_that_exist() {
+    for (file, _) in DASHBOARDS {
+        let dashboard = dashboard(file);
+        for panel in panels(&dashboard) {
+            let targets = panel["targets"].as_array().map_or(&[][..], Vec::as_slice);
+            let queries: BTreeSet<&str> = targets.iter().filter_map(|target| target["refId"].as_str()).collect();
+            assert_eq!(queries.len(), targets.len(), "{}: two queries of one name", panel["title"]);
+            for transformation in panel["transformations"].as_array().into_iter().flatten() {
+                let renamed = transformation["options"]["renameByName"].as_object();
+                for query in renamed.into_iter().flatten().filter_map(|(name, _)| name.strip_prefix("Value #")) {
+                    assert!(queries.contains(query), "{}: no query {query}", panel["title"]);
+                }
+            }
+        }
     }
 }
 
 #[test]
-fn provisioning_finds_the_dashboard_and_the_data_source() {
+fn links_between_the_dashboards_lead_somewhere() {
+    let mut links = 0;
+    for (file, _) in DASHBOARDS {
+        let text = dashboard(file).to_string();
+        for (_, rest) in text.match_indices("/d/").map(|(at, found)| text.split_at(at + found.len())) {
+            let uid = rest.split(['?', '"', '/']).next().unwrap_or_default();
+            assert!(DASHBOARDS.iter().any(|(_, known)| *known == uid), "{file} leads to {uid}");
+            links += 1;
+        }
+    }
+    assert!(links >= 2);
+}
+
+#[test]
+fn provisioning_finds_the_dashboards_and_the_data_source() {
+    let files = fs::read_dir(project_file("deploy/grafana/dashboards")).expect("dashboards");
+    let files: BTreeSet<String> =
+        files.map(|file| file.expect("a file").file_name().into_string().expect("a name")).collect();
+    assert_eq!(files, DASHBOARDS.iter().map(|(file, _)| format!("{file}.json")).collect());
     let providers = yaml("deploy/grafana/provisioning/dashboards/tuermer.yml");
     let folder = providers["providers"][0]["options"]["path"].as_str().expect("path");
     let compose = fs::read_to_string(project_file("deploy/compose.yml")).expect("compose.yml");
@@ -71,8 +115,8 @@ fn provisioning_finds_the_dashboard_and_the_data_source() {
     assert_eq!(sources["datasources"][0]["isDefault"], true);
 }
 
-fn dashboard() -> Value {
-    let text = fs::read_to_string(project_file("deploy/grafana/dashboards/tuermer.json")).expect("dashboard");
+fn dashboard(file: &str) -> Value {
+    let text = fs::read_to_string(project_file(&format!("deploy/grafana/dashboards/{file}.json"))).expect("dashboard");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -82,10 +126,10 @@ fn panels(dashboard: &Value) -> Vec<&Value> {
     outer.flat_map(|panel| panel["panels"].as_array().into_iter().flatten().chain([panel])).collect()
 }
 
-/// Every expression of every panel.
+/// Every expression of every panel of every dashboard.
 pub(crate) fn expressions() -> Vec<String> {
-    let dashboard = dashboard();
-    let targets = panels(&dashboard).into_iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let dashboards = DASHBOARDS.map(|(file, _)| dashboard(file));
+    let targets = dashboards.iter().flat_map(panels).filter_map(|panel| panel["targets"].as_array()).flatten();
     targets.map(|target| target["expr"].as_str().expect("expr").to_owned()).collect()
 }
 
