@@ -111,7 +111,8 @@ fn parts<'b>(body: &'b [u8], boundary: &[u8]) -> impl Iterator<Item = &'b [u8]> 
     starts.into_iter().zip(ends).map(|((_, start), end)| &body[start..end])
 }
 
-fn without_soft_breaks(text: &[u8]) -> Vec<u8> {
+/// A text without the line ends that its packing put in (RFC 2045 section 6.7).
+pub(super) fn without_soft_breaks(text: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, after @ ..] = rest {

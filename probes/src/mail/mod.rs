@@ -6,20 +6,22 @@
 //! | `token` | how mails of a check are told from all others: the only state there is |
 //! | `message` | what a mail looks like |
 //! | `submit` | handing it in, by the client of kind `smtp` |
-//! | `folder`, `watch` | looking for it, by the client of kind `mailbox` |
+//! | `places` | where it is looked for |
+//! | `watch` | looking for it, the same way in every place |
 //! | `sign`, `verify`, `alignment` | DKIM on the mail that is sent; DKIM, ARC, SPF and DMARC on the one that arrived |
-//! | `headers`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
+//! | `headers`, `body`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
 //! | `measures` | what is written down |
 //!
 //! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Mails of earlier runs that are
 //! met on the way are counted and deleted.
 
 mod alignment;
+mod body;
 mod dsn;
-mod folder;
 mod headers;
 mod measures;
 mod message;
+mod places;
 mod read;
 mod settings;
 mod sign;
@@ -39,23 +41,22 @@ use tokio::time::{Instant, timeout_at};
 
 use settings::{Content, Junk, Settings};
 
-use crate::failure::{Failure, Place, Reason, shown};
-use crate::mail::folder::Role;
+use crate::failure::{self, Failure, Reason, shown};
 use crate::mail::measures::{
     ARRIVED, AUTH_PASS, AUTH_RESULT_INFO, BODY_INTACT, BOUNCE_STATUS_INFO, BOUNCED, CONTENT_TEST_OK, DELAY_NOTICES,
     DELETED, DELIVERY, DUPLICATES, FOLDER_INFO, FORGED, HEADER_INTACT, HOP_DELAY, HOPS, HOPS_SKEWED, HOPS_WITHOUT_TLS,
     JUNK, LAG, LATE, LATE_AGE, RETURNED, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, TOKEN_PRESENT, UNKNOWN,
 };
 use crate::mail::message::Message;
+use crate::mail::places::{Place, Role};
 use crate::mail::read::Reading;
 use crate::mail::submit::{DATA, Submission};
 use crate::mail::token::{CheckId, Key, Token};
 use crate::mail::verify::{Evidence, Finding};
-use crate::mail::watch::{RETRIEVAL, SELECT, SWEEP, Seen, TRANSIT, Watch};
-use crate::mailbox::settings::Encryption;
-use crate::mailbox::{self, Visit, imap_dialogue};
+use crate::mail::watch::{RETRIEVAL, SELECT, SWEEP, Seen, TRANSIT, Watch, passes};
+use crate::mailbox;
 use crate::measure::Measure;
-use crate::net::{CONNECT, Channel, Net, RESOLVE, TLS};
+use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::phase::Phase;
 use crate::probe::Probe;
 use crate::recorder::Recorder;
@@ -121,7 +122,7 @@ impl Probe for Mail {
     fn bind(settings: &Arc<Settings>, target: &Target) -> Result<Self, Invalid> {
         let asked = Asked::of_target(target, settings.submit.port)?;
         let (from, to) = (settings.from.to_string(), settings.to.to_string());
-        let check = CheckId::of(&[target.text(), &from, &to, &settings.fetch_identity]);
+        let check = CheckId::of(&[target.text(), &from, &to, &settings.fetch.identity()]);
         Ok(Self {
             settings: Arc::clone(settings),
             asked,
@@ -139,9 +140,7 @@ impl Probe for Mail {
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let settings = &*self.settings;
         // A mail that could not be looked for is not sent.
-        if let Some(account) = &settings.fetch.account {
-            account.credentials(net)?;
-        }
+        settings.fetch.prepare(net)?;
         let key = match &settings.token_key {
             Some(secret) => Key::of_secret(&net.secret(secret)?),
             None => Key::of_process()?,
@@ -174,6 +173,60 @@ struct Trip {
     message: Message,
     /// When a server took it.
     taken: Instant,
+}
+
+/// What is left to do once the mail, or what became of it, was found.
+struct Finish<'a> {
+    mail: &'a Mail,
+    watch: Watch<'a>,
+    trip: &'a Trip,
+    has_looked_again: bool,
+}
+
+impl Finish<'_> {
+    async fn finish(
+        &mut self,
+        place: &mut Place<'_>,
+        recorder: &mut Recorder,
+        seen: &mut Seen,
+        reading: &mut Option<Reading>,
+        end: Instant,
+    ) -> Result<(), Failure> {
+        if seen.arrival.is_some() {
+            recorder.enter(RETRIEVAL);
+            self.fetch(place, recorder, seen, reading).await?;
+            if !self.has_looked_again {
+                self.has_looked_again = true;
+                // Another copy of it may lie in a folder that was looked into before.
+                let limit = end.min(recorder.now() + SECOND_LOOK_MAX);
+                timeout_at(limit, self.watch.look_again(place, recorder, seen))
+                    .await
+                    .map_err(|_| Failure::new(Reason::Timeout, "no second look in time"))??;
+                // It may have got another name meanwhile.
+                self.fetch(place, recorder, seen, reading).await?;
+            }
+        }
+        recorder.enter(SWEEP);
+        self.watch.sweep(place, recorder, seen).await?;
+        place.leave(recorder).await;
+        Ok(())
+    }
+
+    /// Fetches the mail that arrived, unless that is done.
+    async fn fetch(
+        &self,
+        place: &mut Place<'_>,
+        recorder: &mut Recorder,
+        seen: &Seen,
+        reading: &mut Option<Reading>,
+    ) -> Result<(), Failure> {
+        let (Some(arrival), None) = (&seen.arrival, &reading) else { return Ok(()) };
+        let Trip { message, token, .. } = self.trip;
+        let fetched = place.whole(recorder, &arrival.spot, message.body.len() + ADDED_BYTES_MAX).await?;
+        let trusted = &self.mail.settings.trusted_authserv_ids;
+        *reading = fetched.map(|fetched| Reading::of(&fetched.text, message, token, trusted));
+        Ok(())
+    }
 }
 
 impl Mail {
@@ -227,7 +280,7 @@ impl Mail {
         }
         recorder.read(&ARRIVED, f64::from(u8::from(seen.arrival.is_some())));
         let phase = if seen.arrival.is_some() { RETRIEVAL } else { TRANSIT };
-        let place = Place { step: Some(Arc::clone(&self.fetch)), phase };
+        let place = failure::Place { step: Some(Arc::clone(&self.fetch)), phase };
         let verdict = self.verdict(recorder, &seen, reading.as_ref(), &findings).map_err(|failure| failure.at(place));
         if let Some(test) = self.content_test() {
             recorder.read_with(&CONTENT_TEST_OK, &[test], f64::from(u8::from(verdict.is_ok())));
@@ -260,7 +313,7 @@ impl Mail {
         findings
     }
 
-    /// The visit to the mail store.
+    /// The visit to the place where the mail should be.
     async fn visit(
         &self,
         net: &Net,
@@ -270,49 +323,26 @@ impl Mail {
         seen: &mut Seen,
         reading: &mut Option<Reading>,
     ) -> Result<(), Failure> {
-        let settings = &*self.settings;
-        let (host, port) = (&settings.fetch_host, settings.fetch_port.get());
-        let peer = net.choose_peer(recorder, host, port, settings.fetch.family).await?;
-        let source = settings.fetch.source_ip_address.get().inspect_err(|_| recorder.enter(CONNECT))?;
-        let channel = Channel::open(net, recorder, peer, source).await?;
-        let visit = Visit { net, settings: &settings.fetch, name: host };
-        let channel = match settings.fetch.encryption {
-            Encryption::Tls => visit.encrypt(recorder, channel).await?,
-            Encryption::Starttls | Encryption::None => channel,
-        };
-        let mut imap = imap_dialogue::enter(&visit, recorder, channel).await?;
-        recorder.enter(SELECT);
-        let folders = folder::folders(&mut imap, recorder, &settings.folders).await?;
         let watch = Watch {
             token: &trip.token,
             check: self.check,
             key: &trip.key,
             given_up_after: recorder.deadline() - recorder.started(),
-            sweep_after: settings.sweep_after.0,
-            folders: &folders,
+            sweep_after: self.settings.sweep_after.0,
         };
-        recorder.enter(TRANSIT);
-        watch.wait(&mut imap, recorder, seen, end).await?;
-        if let Some(arrival) = &seen.arrival {
-            recorder.enter(RETRIEVAL);
-            let place = arrival.place;
-            let bytes_max = trip.message.body.len() + ADDED_BYTES_MAX;
-            if folder::select(&mut imap, recorder, &folders[place.folder]).await?
-                && let Some(fetched) = folder::fetch_whole(&mut imap, recorder, place.uid, bytes_max).await?
-            {
-                let trusted = &settings.trusted_authserv_ids;
-                *reading = Some(Reading::of(&fetched.text, &trip.message, &trip.token, trusted));
+        let mut place = Place::new(net, &self.settings.fetch);
+        watch.wait(&mut place, recorder, seen, end).await?;
+        let mut visit = Finish { mail: self, watch, trip, has_looked_again: false };
+        match visit.finish(&mut place, recorder, seen, reading, end).await {
+            Err(failure) if passes(failure.reason()) => {
+                place.abandon();
+                let failure = recorder.leg_failed(failure);
+                recorder.note(format_args!("to be tried again: {failure}"));
+                place.open(recorder).await?;
+                visit.finish(&mut place, recorder, seen, reading, end).await
             }
-            // Another copy of it may lie in a folder that was looked into before.
-            let limit = end.min(recorder.now() + SECOND_LOOK_MAX);
-            timeout_at(limit, watch.look(&mut imap, recorder, seen))
-                .await
-                .map_err(|_| Failure::new(Reason::Timeout, "no second look in time"))??;
+            finished => finished,
         }
-        recorder.enter(SWEEP);
-        watch.sweep(&mut imap, recorder, seen).await?;
-        mailbox::part(recorder, async |recorder| imap.command(recorder, "LOGOUT").await.map(drop)).await;
-        Ok(())
     }
 
     /// What it means.
@@ -379,7 +409,7 @@ impl Mail {
             recorder.read_with(&FOLDER_INFO, &[arrival.role.name()], 1.0);
             recorder.read(&JUNK, truth(arrival.role == Role::Junk));
         }
-        let tally = &seen.tally;
+        let tally = seen.tally();
         for (measure, count) in [
             (&LATE, tally.late),
             (&DUPLICATES, tally.duplicates),
@@ -389,7 +419,7 @@ impl Mail {
         ] {
             recorder.read(measure, f64::from(count));
         }
-        recorder.read(&DELETED, tally.deleted as f64);
+        recorder.read(&DELETED, seen.deleted as f64);
         if tally.late > 0 {
             recorder.read(&LATE_AGE, tally.late_age.as_secs_f64());
         }

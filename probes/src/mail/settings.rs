@@ -1,26 +1,20 @@
 //! What can be set of kind `mail`.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::mail::places::settings::{self as places, Fetch};
 use crate::mail::sign::Dkim;
-use crate::mailbox::settings as store;
 use crate::net::{Family, Tls, TlsSettings};
 use crate::sasl::{Account, Mechanism};
 use crate::secret::Secret;
 use crate::settings::{IpProtocol, SourceAddress, Span, yes};
 use crate::smtp::address::{EhloName, Mailbox, ReversePath};
 use crate::smtp::settings as smtp;
-use crate::target::{HostPort, port_number};
 
-/// Longest name of a folder in bytes. Chosen: deeper than anybody files.
-const FOLDER_BYTES_MAX: usize = 200;
-/// Most folders that are looked into besides the inbox and junk. Chosen: each is looked into at every round.
-const FOLDERS_MAX: usize = 10;
 /// Most servers whose word on SPF, DKIM and DMARC is taken.
 const AUTHSERV_IDS_MAX: usize = 10;
 /// Longest text before the token in the subject, in bytes. Chosen: a line (RFC 5322 section 2.1.1).
@@ -44,12 +38,7 @@ pub(crate) struct Settings {
     pub(super) token_key: Option<Secret>,
     pub(super) dkim: Option<Dkim>,
     pub(super) submit: smtp::SmtpSettings,
-    pub(super) fetch_host: Box<str>,
-    pub(super) fetch_port: NonZeroU16,
-    pub(super) fetch: store::Settings,
-    /// Where the mail store is, with its user: part of the check's identity.
-    pub(super) fetch_identity: Box<str>,
-    pub(super) folders: Vec<Box<str>>,
+    pub(super) fetch: Fetch,
     pub(super) junk: Junk,
     pub(super) trusted_authserv_ids: Vec<Box<str>>,
     pub(super) check_authentication: Vec<Method>,
@@ -147,7 +136,7 @@ struct Written {
     #[serde(default)]
     submit: Submit,
     /// Where the mail should arrive.
-    fetch: Fetch,
+    fetch: places::Written,
     /// What a mail that was filed as junk is taken for: `fail` or `pass`.
     #[serde(default)]
     junk: Junk,
@@ -257,79 +246,6 @@ impl Submit {
     }
 }
 
-/// Where the mail should arrive: a mailbox that is read over IMAP.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Fetch {
-    /// The mail store: `host` or `host:port`. Default port: 993, or 143.
-    host: Box<str>,
-    /// When the dialogue becomes encrypted: `tls` (from the start), `starttls` or `none`.
-    #[serde(default = "from_the_start")]
-    encryption: store::Encryption,
-    /// Whose mailbox it is.
-    username: Box<str>,
-    /// The password, or the token for XOAUTH2.
-    password: Secret,
-    /// How to log in. Default: the strongest of SCRAM-SHA-256, PLAIN and LOGIN that the server offers.
-    mechanism: Option<Mechanism>,
-    /// Whether a password may be sent over a connection that is not encrypted.
-    #[serde(default)]
-    allow_cleartext_login: bool,
-    /// Folders that are looked into besides the inbox and the folder for junk, up to ten.
-    #[serde(default)]
-    #[schemars(extend("maxItems" = 10))]
-    folders: Vec<Box<str>>,
-    /// How the encrypted channel is built.
-    #[serde(default)]
-    tls_config: TlsSettings,
-    /// Address family to try first.
-    #[serde(default)]
-    preferred_ip_protocol: IpProtocol,
-    /// Whether the other address family will do.
-    #[serde(default = "yes")]
-    ip_protocol_fallback: bool,
-    /// Local address to speak from.
-    #[serde(default)]
-    source_ip_address: SourceAddress,
-}
-
-const fn from_the_start() -> store::Encryption {
-    store::Encryption::Tls
-}
-
-impl Fetch {
-    /// The host and the port.
-    fn place(&self) -> Result<(Box<str>, NonZeroU16), &'static str> {
-        let default = store::Protocol::Imap.port(self.encryption);
-        if self.host.parse::<IpAddr>().is_ok() {
-            return Ok((self.host.clone(), default));
-        }
-        let HostPort { host, port } = HostPort::split(&self.host)
-            .filter(|found| !found.host.is_empty() && found.host.bytes().all(|byte| byte.is_ascii_graphic()))
-            .ok_or("`fetch.host` is neither host nor host:port")?;
-        let port = match port {
-            None => default,
-            Some(port) => port_number(port).and_then(NonZeroU16::new).ok_or("`fetch.host` has an unknown port")?,
-        };
-        Ok((host.into(), port))
-    }
-
-    fn understood(self) -> Result<store::Settings, &'static str> {
-        let (username, password) = (Some(self.username), Some(self.password));
-        Ok(store::Settings {
-            protocol: store::Protocol::Imap,
-            encryption: self.encryption,
-            account: Account::of_settings(username, password, self.mechanism, self.allow_cleartext_login)?,
-            folder: "INBOX".into(),
-            fail_if_quota_above: None,
-            fail_if_more_messages_than: None,
-            tls: Tls::new(self.tls_config, &[]),
-            family: Family { preferred: self.preferred_ip_protocol, fallback: self.ip_protocol_fallback },
-            source_ip_address: self.source_ip_address,
-        })
-    }
-}
-
 /// Text that can stand in a header and in a command: printable ASCII.
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
@@ -355,12 +271,6 @@ impl Written {
         {
             return Err("`token_key` has less than 16 bytes");
         }
-        let is_folder = |name: &str| !name.is_empty() && name.len() <= FOLDER_BYTES_MAX && is_printable(name);
-        if self.fetch.folders.len() > FOLDERS_MAX || !self.fetch.folders.iter().all(|name| is_folder(name)) {
-            return Err(
-                "`folders` are at most ten names of at most 200 ASCII characters, others in IMAP's modified UTF-7",
-            );
-        }
         if self.trusted_authserv_ids.len() > AUTHSERV_IDS_MAX {
             return Err("`trusted_authserv_ids` are at most ten");
         }
@@ -371,9 +281,6 @@ impl Written {
         let mut check_authentication = self.check_authentication;
         check_authentication.sort_unstable();
         check_authentication.dedup();
-        let (fetch_host, fetch_port) = self.fetch.place()?;
-        let fetch_identity = format!("{} {fetch_host}:{fetch_port}", self.fetch.username).into();
-        let folders = self.fetch.folders.clone();
         Ok(Settings {
             submit: self.submit.understood(&self.from, &self.to)?,
             from: self.from,
@@ -384,11 +291,7 @@ impl Written {
             content: self.content,
             token_key: self.token_key,
             dkim: self.dkim,
-            fetch_host,
-            fetch_port,
             fetch: self.fetch.understood()?,
-            fetch_identity,
-            folders,
             junk: self.junk,
             trusted_authserv_ids: self.trusted_authserv_ids,
             check_authentication,

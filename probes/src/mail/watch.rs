@@ -1,16 +1,16 @@
-//! The second step: the mailbox is looked into until the mail is there, or its notice of non-delivery, or time is up.
+//! The second step: a place is looked into until the mail is there, or its notice of non-delivery, or time is up.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::failure::Failure;
+use crate::failure::{Class, Failure, Reason};
+use crate::mail::body;
 use crate::mail::dsn::{self, Action, NOTICE_BYTES_MAX, Notice};
-use crate::mail::folder::{self, Folder, Place, Role};
 use crate::mail::headers::Headers;
+use crate::mail::places::{Fetched, HEAD_BYTES_MAX, Place, Role, Spot, Wanted};
 use crate::mail::token::{CheckId, Key, Token};
-use crate::mailbox::imap::Imap;
 use crate::phase::Phase;
 use crate::recorder::Recorder;
 
@@ -23,15 +23,23 @@ pub(super) const RETRIEVAL: Phase = Phase::new("retrieval");
 /// What is no longer needed is deleted.
 pub(super) const SWEEP: Phase = Phase::new("sweep");
 
-/// Pauses between two rounds: the first, and the longest where the store tells news of the inbox and where it does not.
-/// Chosen: the first mails of a fast way are found at once, and a slow one costs a store a few searches a minute.
+/// The first pause between two rounds. Chosen: the first mails of a fast way are found at once; a pause doubles up to what
+/// the place bears, so that a slow way costs it a few searches a minute.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
-const PAUSE_IDLE_MAX: Duration = Duration::from_secs(10);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Shortest time between two rounds, however much a store has to tell.
 const ROUND_MIN: Duration = Duration::from_millis(50);
+/// Longest time of a round: after it the place is taken for one that fell silent. Chosen: hundreds of answers over a slow
+/// line.
+const ROUND_MAX: Duration = Duration::from_secs(30);
+/// Pauses before a place is opened again that has gone away: the first, and the longest.
+const AWAY_FIRST: Duration = Duration::from_millis(100);
+const AWAY_MAX: Duration = Duration::from_secs(10);
+/// How many of the longest pauses fill a run. Chosen: a run keeps count of that many beginnings of a dialogue.
+const AWAYS: u32 = 10;
 /// How long before the end the last round begins.
 const LAST_ROUND_MAX: Duration = Duration::from_secs(2);
+/// How many rounds pass until mails are looked for too that have the token in their body alone.
+const ROUNDS_TO_BODY: u32 = 4;
 /// Most mails that a run looks at. Chosen: a mailbox full of them is not read within a run.
 const EXAMINED_MAX: usize = 500;
 /// How far notices of non-delivery reach back that are looked at.
@@ -40,7 +48,7 @@ const NOTICES_SINCE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// A mail that arrived.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    pub(super) place: Place,
+    pub(super) spot: Spot,
     pub(super) role: Role,
     pub(super) at: Instant,
     /// When the store took it, by its clock.
@@ -59,7 +67,16 @@ pub(super) struct Tally {
     pub(super) late_bounces: u32,
     /// Notices that the mail takes longer.
     pub(super) delay_notices: u32,
-    pub(super) deleted: usize,
+}
+
+/// One mail that was met.
+#[derive(Debug)]
+enum Met {
+    Late(Duration),
+    Duplicate,
+    Unsealed,
+    LateBounce,
+    DelayNotice,
 }
 
 /// What a run knows once it has looked.
@@ -68,9 +85,38 @@ pub(super) struct Seen {
     pub(super) arrival: Option<Arrival>,
     /// The status of the notice that the mail will not be delivered.
     pub(super) bounce: Option<Option<String>>,
-    pub(super) tally: Tally,
-    examined: HashSet<Place>,
-    to_delete: Vec<Place>,
+    pub(super) deleted: usize,
+    met: Vec<(Spot, Met)>,
+    examined: HashSet<Spot>,
+    to_delete: Vec<Spot>,
+}
+
+impl Seen {
+    /// What was met, counted.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for (_, met) in &self.met {
+            match met {
+                Met::Late(age) => {
+                    tally.late += 1;
+                    tally.late_age = tally.late_age.max(*age);
+                }
+                Met::Duplicate => tally.duplicates += 1,
+                Met::Unsealed => tally.unsealed += 1,
+                Met::LateBounce => tally.late_bounces += 1,
+                Met::DelayNotice => tally.delay_notices += 1,
+            }
+        }
+        tally
+    }
+
+    /// Forgets what was known of a folder's mails by names that count no more: they are met again under others.
+    fn forget_others(&mut self, folder: usize, era: u32) {
+        let counts = |spot: &Spot| spot.folder != folder || spot.era == era;
+        self.examined.retain(counts);
+        self.to_delete.retain(counts);
+        self.met.retain(|(spot, _)| counts(spot));
+    }
 }
 
 /// Whose mails are looked for.
@@ -82,132 +128,207 @@ pub(super) struct Watch<'a> {
     pub(super) given_up_after: Duration,
     /// From which age what nobody knows is deleted.
     pub(super) sweep_after: Duration,
-    pub(super) folders: &'a [Folder],
 }
 
 impl Watch<'_> {
-    /// Looks until the mail or its notice is there, or until `end`: then both are missing.
+    /// Looks until the mail or its notice is there, or until `end`: then both are missing. A place that goes away for a
+    /// moment is opened again; one that is away in the end could not be looked into.
     pub(super) async fn wait(
         &self,
-        imap: &mut Imap,
+        place: &mut Place<'_>,
         recorder: &mut Recorder,
         seen: &mut Seen,
         end: Instant,
     ) -> Result<(), Failure> {
         let left = end.saturating_duration_since(recorder.now());
         let last_round = end - (left / 10).min(LAST_ROUND_MAX);
-        let has_idle = imap.can("IDLE");
-        let longest = if has_idle { PAUSE_IDLE_MAX } else { PAUSE_MAX };
-        let mut pause = PAUSE_FIRST;
+        let (mut pause, mut away) = (PAUSE_FIRST, AWAY_FIRST);
+        let mut rounds = 0_u32;
         loop {
             let began = recorder.now();
-            self.look(imap, recorder, seen).await?;
-            if seen.arrival.is_some() || seen.bounce.is_some() || began >= last_round {
-                imap.take_notes(true);
-                return Ok(());
+            let is_last = began >= last_round;
+            rounds += 1;
+            let in_body = is_last || rounds.is_multiple_of(ROUNDS_TO_BODY);
+            let round = async {
+                place.open(recorder).await?;
+                recorder.enter(TRANSIT);
+                self.look(place, recorder, seen, in_body).await
+            };
+            let mut outcome = in_time(began + ROUND_MAX, round).await;
+            if outcome.is_ok() {
+                if is_last || seen.arrival.is_some() || seen.bounce.is_some() {
+                    place.take_notes(true);
+                    return Ok(());
+                }
+                place.take_notes(false);
+                let next = last_round.min(recorder.now() + pause);
+                pause = (pause * 2).min(place.pause_max());
+                let rest = place.rest(recorder, next.min(began + ROUND_MIN), next);
+                outcome = in_time(next + ROUND_MAX, rest).await;
             }
-            imap.take_notes(false);
-            let next = last_round.min(recorder.now() + pause);
-            if has_idle {
-                imap.idle(recorder, next).await?;
-                sleep_until(next.min(began + ROUND_MIN)).await;
-            } else {
-                sleep_until(next).await;
+            let Err(failure) = outcome else { continue };
+            place.abandon();
+            let failure = recorder.leg_failed(failure);
+            if is_last || !passes(failure.reason()) {
+                return Err(failure);
             }
-            pause = (pause * 2).min(longest);
+            recorder.note(format_args!("to be tried again: {failure}"));
+            recorder.enter(TRANSIT);
+            sleep_until(last_round.min(recorder.now() + away)).await;
+            away = (away * 2).min(AWAY_MAX.max(left / AWAYS));
         }
     }
 
     /// Looks into every folder once.
-    pub(super) async fn look(&self, imap: &mut Imap, recorder: &mut Recorder, seen: &mut Seen) -> Result<(), Failure> {
-        let prefix = self.check.prefix();
-        let since = recorder.wall_clock() - NOTICES_SINCE;
-        for (index, folder) in self.folders.iter().enumerate() {
-            if !folder::select(imap, recorder, folder).await? {
-                continue;
-            }
-            for uid in folder::search(imap, recorder, &prefix, since).await? {
-                let place = Place { folder: index, uid };
-                if seen.examined.len() < EXAMINED_MAX && seen.examined.insert(place) {
-                    self.examine(imap, recorder, seen, place).await?;
+    pub(super) async fn look(
+        &self,
+        place: &mut Place<'_>,
+        recorder: &mut Recorder,
+        seen: &mut Seen,
+        in_body: bool,
+    ) -> Result<(), Failure> {
+        let notices_since = recorder.wall_clock() - NOTICES_SINCE;
+        let wanted = Wanted { prefix: self.check.prefix(), notices_since, sent: self.token.sent(), in_body };
+        for folder in 0..place.folders() {
+            let Some(listing) = place.list(recorder, folder, &wanted).await? else { continue };
+            seen.forget_others(folder, listing.era);
+            for spot in listing.spots {
+                if seen.examined.contains(&spot) {
+                    continue;
                 }
+                if seen.examined.len() >= EXAMINED_MAX {
+                    let message = format_args!("more than {EXAMINED_MAX} mails to look at");
+                    return Err(Failure::new(Reason::TooLong, message));
+                }
+                self.examine(place, recorder, seen, &spot).await?;
+                seen.examined.insert(spot);
             }
         }
         Ok(())
     }
 
-    /// Looks at a mail in the folder that is open.
-    async fn examine(
+    /// Looks once more, after the mail was found.
+    pub(super) async fn look_again(
         &self,
-        imap: &mut Imap,
+        place: &mut Place<'_>,
         recorder: &mut Recorder,
         seen: &mut Seen,
-        place: Place,
     ) -> Result<(), Failure> {
-        let Some(fetched) = folder::fetch_headers(imap, recorder, place.uid).await? else { return Ok(()) };
-        let (headers, _) = Headers::split(&fetched.text);
+        place.open(recorder).await?;
+        recorder.enter(RETRIEVAL);
+        self.look(place, recorder, seen, false).await
+    }
+
+    async fn examine(
+        &self,
+        place: &mut Place<'_>,
+        recorder: &mut Recorder,
+        seen: &mut Seen,
+        spot: &Spot,
+    ) -> Result<(), Failure> {
+        let Some(head) = place.head(recorder, spot).await? else { return Ok(()) };
+        let (headers, body) = Headers::split(&head.text);
         if dsn::is_notice(&headers) {
-            let whole = folder::fetch_whole(imap, recorder, place.uid, NOTICE_BYTES_MAX).await?;
+            let whole = place.whole(recorder, spot, NOTICE_BYTES_MAX).await?;
             if let Some(notice) = whole.and_then(|whole| Notice::of(&whole.text)) {
-                self.take_notice(seen, place, notice);
+                self.take_notice(seen, spot, notice);
             }
             return Ok(());
         }
-        let mut tokens = Token::all_in(&fetched.text).filter(|token| token.check == self.check);
-        let Some(first) = tokens.next() else { return Ok(()) };
-        let is_own = first == *self.token || tokens.any(|token| token == *self.token);
+        let above = &head.text[..head.text.len() - body.len()];
+        let mut tokens: Vec<Token> = Token::all_in(above).filter(|token| token.check == self.check).collect();
+        // What answers a mail, or sends it back, quotes it.
+        if tokens.is_empty() && !body::is_answer(&headers) {
+            tokens = match head.has_body {
+                true => body::tokens(body),
+                false => {
+                    let whole = place.whole(recorder, spot, HEAD_BYTES_MAX).await?;
+                    whole.map_or_else(Vec::new, |whole| body::tokens(Headers::split(&whole.text).1))
+                }
+            };
+            tokens.retain(|token| token.check == self.check);
+        }
+        self.take(recorder, seen, spot, &tokens, &head, place.role(spot.folder));
+        Ok(())
+    }
+
+    /// Takes a mail with these tokens for what it is.
+    fn take(&self, recorder: &Recorder, seen: &mut Seen, spot: &Spot, tokens: &[Token], head: &Fetched, role: Role) {
+        let Some(first) = tokens.first() else { return };
         let now = recorder.wall_clock();
-        if is_own && seen.arrival.is_some() {
-            seen.tally.duplicates += 1;
-            seen.to_delete.push(place);
-        } else if is_own {
-            let role = self.folders[place.folder].role;
-            seen.arrival = Some(Arrival { place, role, at: recorder.now(), stored: fetched.stored });
-            seen.to_delete.push(place);
+        if tokens.contains(self.token) {
+            match &mut seen.arrival {
+                // Known by a name that counts no more.
+                Some(known) if known.spot.folder == spot.folder && known.spot.era != spot.era => {
+                    known.spot = spot.clone();
+                }
+                Some(_) => seen.met.push((spot.clone(), Met::Duplicate)),
+                None => {
+                    let at = head.arrived.unwrap_or_else(|| recorder.now());
+                    seen.arrival = Some(Arrival { spot: spot.clone(), role, at, stored: head.stored });
+                }
+            }
+            seen.to_delete.push(spot.clone());
         } else if first.is_sealed_by(self.key) {
             let age = now.duration_since(first.sent()).unwrap_or_default();
             // A younger one may be waited for by somebody with the same settings.
             if age > self.given_up_after {
-                seen.tally.late += 1;
-                seen.tally.late_age = seen.tally.late_age.max(age);
-                seen.to_delete.push(place);
+                seen.met.push((spot.clone(), Met::Late(age)));
+                seen.to_delete.push(spot.clone());
             }
         } else {
-            seen.tally.unsealed += 1;
-            let age = fetched.stored.and_then(|stored| now.duration_since(stored).ok());
+            seen.met.push((spot.clone(), Met::Unsealed));
+            let age = head.stored.and_then(|stored| now.duration_since(stored).ok());
             if age.is_some_and(|age| age > self.sweep_after) {
-                seen.to_delete.push(place);
+                seen.to_delete.push(spot.clone());
             }
         }
-        Ok(())
     }
 
-    fn take_notice(&self, seen: &mut Seen, place: Place, notice: Notice) {
+    fn take_notice(&self, seen: &mut Seen, spot: &Spot, notice: Notice) {
         let sealed = |token: &&Token| token.check == self.check && token.is_sealed_by(self.key);
         if notice.tokens.contains(self.token) {
             match notice.action {
                 Action::Failed => seen.bounce = Some(notice.status),
-                Action::Delayed => seen.tally.delay_notices += 1,
+                Action::Delayed => seen.met.push((spot.clone(), Met::DelayNotice)),
                 Action::Other => {}
             }
-            seen.to_delete.push(place);
+            seen.to_delete.push(spot.clone());
         } else if notice.tokens.iter().any(|token| sealed(&token)) {
-            seen.tally.late_bounces += u32::from(notice.action == Action::Failed);
-            seen.to_delete.push(place);
+            if notice.action == Action::Failed {
+                seen.met.push((spot.clone(), Met::LateBounce));
+            }
+            seen.to_delete.push(spot.clone());
         }
     }
 
     /// Deletes what the run has done with.
-    pub(super) async fn sweep(&self, imap: &mut Imap, recorder: &mut Recorder, seen: &mut Seen) -> Result<(), Failure> {
-        let to_delete = std::mem::take(&mut seen.to_delete);
-        for (index, folder) in self.folders.iter().enumerate() {
-            let uids: Vec<u32> =
-                to_delete.iter().filter(|place| place.folder == index).map(|place| place.uid).collect();
-            if !uids.is_empty() && folder::select(imap, recorder, folder).await? {
-                folder::delete(imap, recorder, &uids).await?;
-                seen.tally.deleted += uids.len();
-            }
+    pub(super) async fn sweep(
+        &self,
+        place: &mut Place<'_>,
+        recorder: &mut Recorder,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        for folder in 0..place.folders() {
+            let spots: Vec<Spot> = seen.to_delete.iter().filter(|spot| spot.folder == folder).cloned().collect();
+            seen.deleted += place.delete(recorder, &spots).await?;
+            seen.to_delete.retain(|spot| spot.folder != folder);
         }
         Ok(())
+    }
+}
+
+/// Whether what went wrong may be over in a moment.
+pub(super) const fn passes(reason: Reason) -> bool {
+    match reason.class() {
+        Class::Connect | Class::Timeout => true,
+        _ => matches!(reason, Reason::RejectedTemporarily | Reason::DnsTimeout | Reason::DnsServfail),
+    }
+}
+
+async fn in_time(limit: Instant, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    match timeout_at(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::new(Reason::Timeout, format_args!("nothing more was heard within {ROUND_MAX:?}"))),
     }
 }

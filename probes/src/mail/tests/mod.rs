@@ -214,13 +214,39 @@ async fn forged_mails_are_counted_and_swept_in_the_end() {
 #[tokio::test]
 async fn a_forged_mail_is_no_arrival() {
     let post = Post::open(Rules::routed(|text| {
-        let changed =
-            text.replace("X-Tuermer-Token: t1", "X-Tuermer-Token: t10").replace("Message-ID: <t1", "Message-ID: <t10");
-        vec![("INBOX", changed.replace("Subject: t1", "Subject: t10"), Duration::ZERO)]
+        let changed = text.replace("Message-ID: <t1", "Message-ID: <t10");
+        vec![(
+            "INBOX",
+            changed.replace("Subject: t1", "Subject: t10").replace("Token: t1", "Token: t10"),
+            Duration::ZERO,
+        )]
     }))
     .await;
     let report = sent(&post, SHORT).await;
     assert_eq!(gist(&report), "mail_missing in transit");
+}
+
+#[tokio::test]
+async fn a_mail_whose_headers_were_all_written_anew_is_found_by_its_body() {
+    let post = Post::open(Rules::inbox(|text| {
+        let (_, body) = text.split_once("\r\n\r\n").expect("a body");
+        format!("From: gateway@x.example\r\nSubject: checked\r\nMessage-ID: <1@x.example>\r\n\r\n{body}")
+    }))
+    .await;
+    let report = sent(&post, AMPLE).await;
+    assert_eq!(gist(&report), "up", "{}", message(&report));
+    for (place, expected) in [("message_id", 0.0), ("header", 0.0), ("subject", 0.0), ("body", 1.0)] {
+        assert_eq!(labelled(&report, "token_present", place), Some(expected), "{place}");
+    }
+    assert_eq!((read(&report, "body_intact"), post.mails().len()), (Some(1.0), 0));
+    // What merely quotes it has not arrived.
+    let post = Post::open(Rules::inbox(|text| {
+        let (_, body) = text.split_once("\r\n\r\n").expect("a body");
+        format!("From: mailer-daemon@x.example\r\nSubject: failure notice\r\n\r\nSorry.\r\n{body}")
+    }))
+    .await;
+    let report = sent(&post, SHORT).await;
+    assert_eq!(gist(&report), "mail_missing in transit", "{}", message(&report));
 }
 
 #[tokio::test]
@@ -363,22 +389,22 @@ fn store_until(last: usize, act: Act) -> Vec<Act> {
 #[tokio::test]
 async fn a_store_that_cannot_be_looked_into_tells_nothing_about_the_mail() {
     let post = Post::open(Rules::inbox(str::to_owned)).await;
-    let report = ask("mail", settings(Peer::closed_port().await, json!({})), &post.smtp.to_string(), AMPLE).await;
+    let report = ask("mail", settings(Peer::closed_port().await, json!({})), &post.smtp.to_string(), SHORT).await;
     assert_eq!((gist(&report).as_str(), step(&report)), ("mail_unseen in connect", "fetch"));
     assert_eq!(report.verdict(), Verdict::Unknown);
     assert_eq!((read(&report, "sent"), read(&report, "arrived")), (Some(1.0), None));
     for (phase, last, act, timeout) in [
         ("greeting", 0, wait_for_ever(), SHORT),
         ("greeting", 0, say("220 smtp\r\n"), AMPLE),
-        ("capability", 1, close(), AMPLE),
+        ("capability", 1, close(), SHORT),
         ("login", 2, say("a2 NO [AUTHENTICATIONFAILED] no\r\n"), AMPLE),
         ("login", 2, wait_for_ever(), SHORT),
         ("select", 4, wait_for_ever(), SHORT),
         ("select", 4, say("* LIST (\\Junk) \"/\" {4294967296}\r\n"), AMPLE),
-        ("transit", 7, say("a7 NO [UNAVAILABLE] later\r\n"), AMPLE),
+        ("transit", 7, say("a7 NO [UNAVAILABLE] later\r\n"), SHORT),
         ("transit", 8, wait_for_ever(), SHORT),
         ("transit", 8, say("* SEARCH {4294967296}\r\n"), AMPLE),
-        ("transit", 8, say("* SEARCH\r\na8 OK done\r\n* BYE down\r\n"), AMPLE),
+        ("transit", 8, say("* SEARCH\r\na8 OK done\r\n* BYE down\r\n"), SHORT),
     ] {
         let store = Peer::play(store_until(last, act)).await;
         let report = ask("mail", settings(store.address(), json!({})), &post.smtp.to_string(), timeout).await;

@@ -246,11 +246,14 @@ fn answer(state: &mut State, rules: &Rules, folder: &mut String, command: &str) 
         }
         "UID SEARCH" => {
             let prefix = command.split(' ').skip_while(|word| *word != "X-Tuermer-Token").nth(1).unwrap_or_default();
+            let in_body = command.split_once(" BODY ").map(|(_, prefix)| prefix);
             let fits = |mail: &&Stored| {
                 let headers = mail.text.split("\r\n\r\n").next().unwrap_or_default();
-                mail.folder == folder
-                    && !mail.deleted
-                    && (headers.contains(prefix) || headers.contains("delivery-status"))
+                let is_like = match in_body {
+                    Some(prefix) => mail.text[headers.len()..].contains(prefix),
+                    None => headers.contains(prefix) || headers.contains("delivery-status"),
+                };
+                mail.folder == folder && !mail.deleted && is_like
             };
             let found: Vec<String> = state.mails.iter().filter(fits).map(|mail| mail.uid.to_string()).collect();
             done(format!("* SEARCH {}\r\n", found.join(" ")))

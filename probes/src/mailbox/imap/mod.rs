@@ -28,6 +28,8 @@ pub(crate) struct Imap {
     commands: u32,
     /// What the server can do, in upper case, as it said last.
     capabilities: Vec<String>,
+    /// Within what the names of mails in the folder that is open count, if the server said so.
+    uid_validity: Option<u32>,
     /// Whether the dialogue goes into the notes.
     is_noted: bool,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Imap {
 impl Imap {
     /// Takes a connection over which nothing was said yet.
     pub(crate) const fn new(channel: Channel) -> Self {
-        Self { channel, commands: 0, capabilities: Vec::new(), is_noted: true }
+        Self { channel, commands: 0, capabilities: Vec::new(), uid_validity: None, is_noted: true }
     }
 
     /// The connection, to be encrypted.
@@ -51,6 +53,11 @@ impl Imap {
     /// What the server can do.
     pub(crate) fn capabilities(&self) -> &[String] {
         &self.capabilities
+    }
+
+    /// Within what the names of mails in the folder that was opened last count (RFC 9051 section 2.3.1.1).
+    pub(crate) const fn uid_validity(&self) -> Option<u32> {
+        self.uid_validity
     }
 
     /// Whether the server can do this.
@@ -194,6 +201,9 @@ impl Imap {
         command: &str,
     ) -> Result<Vec<Vec<Token>>, Failure> {
         let mut data = Vec::new();
+        if command == "SELECT" {
+            self.uid_validity = None;
+        }
         for _ in 0..RESPONSES_MAX {
             match self.read(recorder).await? {
                 Response::Data(tokens) => data.push(tokens),
@@ -203,7 +213,9 @@ impl Imap {
                 Response::Status { tag: None, state: State::Bye, text } if command != "LOGOUT" => {
                     return Err(bye(&text));
                 }
-                Response::Status { tag: None, .. } => {}
+                Response::Status { tag: None, text, .. } => {
+                    self.uid_validity = Response::number(&text, "UIDVALIDITY").or(self.uid_validity);
+                }
                 Response::Status { .. } | Response::Continue(_) => {
                     let message = format_args!("the server answers {command} with something else");
                     return Err(Failure::new(Reason::ProtocolError, message));

@@ -75,6 +75,13 @@ impl Response {
         let code = text.strip_prefix(b"[")?.split(|byte| matches!(byte, b']' | b' ')).next()?;
         Some(std::str::from_utf8(code).ok()?.to_ascii_uppercase())
     }
+
+    /// The number that follows this code, if the status begins with it.
+    pub(crate) fn number(text: &[u8], code: &str) -> Option<u32> {
+        let (word, rest) = text.strip_prefix(b"[")?.split_at_checked(code.len())?;
+        let number = rest.strip_prefix(b" ")?.split(|byte| *byte == b']').next()?;
+        word.eq_ignore_ascii_case(code.as_bytes()).then(|| std::str::from_utf8(number).ok()?.parse().ok())?
+    }
 }
 
 /// Reads one response, literals and all.
