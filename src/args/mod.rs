@@ -231,6 +231,7 @@ pub struct DemoArgs {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum DemoChange {
     /// Break a part of the town
+    #[command(after_help = crate::demo::help())]
     Break {
         /// The part
         part: String,

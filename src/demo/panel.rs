@@ -2,21 +2,21 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::demo::town::{Fault, Part, Town};
+use crate::demo::post::Office;
+use crate::demo::town::{Part, Town};
 use crate::web::Panel;
 
 /// The town's switches: buttons on the page, and the requests behind them.
 #[derive(Debug)]
 pub struct TownPanel {
     town: Town,
-    received: Arc<AtomicU64>,
+    office: Arc<Office>,
 }
 
 impl TownPanel {
-    pub(super) const fn new(town: Town, received: Arc<AtomicU64>) -> Self {
-        Self { town, received }
+    pub(super) const fn new(town: Town, office: Arc<Office>) -> Self {
+        Self { town, office }
     }
 }
 
@@ -25,30 +25,34 @@ impl Panel for TownPanel {
         let mut html = String::from("<h2>The town: break it, mend it</h2>\n<div class=\"notice\">\n");
         for part in Part::ALL {
             let (name, about) = (part.name(), part.about());
-            let state = self.town.fault(part).map_or("works", Fault::name);
+            let fault = self.town.fault(part);
+            let broken = fault.and_then(|fault| part.switches().find(|switch| switch.fault == fault));
+            let state = broken.map_or("works", |switch| switch.fault.name());
             // Writing to a string cannot fail; all words are the town's own.
             let _ = write!(html, "<div class=\"parts\"><strong>{name}</strong> <span>{about}: {state}</span>");
-            match self.town.fault(part) {
-                Some(_) => {
+            match broken {
+                Some(switch) => {
                     let _ = write!(
                         html,
-                        " <form method=\"post\" action=\"/demo/mend/{name}\"><button>mend</button></form>"
+                        " <form method=\"post\" action=\"/demo/mend/{name}\"><button>mend</button></form> \
+                         <span class=\"faint\">{}</span>",
+                        switch.about
                     );
                 }
                 None => {
-                    for fault in part.faults() {
-                        let fault = fault.name();
+                    for switch in part.switches() {
+                        let (fault, story) = (switch.fault.name(), switch.story());
                         let _ = write!(
                             html,
-                            " <form method=\"post\" action=\"/demo/break/{name}/{fault}\"><button>{fault}</button></form>"
+                            " <form method=\"post\" action=\"/demo/break/{name}/{fault}\">\
+                             <button title=\"{story}\">{fault}</button></form>"
                         );
                     }
                 }
             }
             html.push_str("</div>\n");
         }
-        let received = self.received.load(Ordering::Relaxed);
-        let _ = writeln!(html, "<p class=\"faint\">Mails received: {received}</p></div>");
+        let _ = writeln!(html, "<p class=\"faint\">{}</p></div>", self.office.state());
         html
     }
 
@@ -61,37 +65,41 @@ impl Panel for TownPanel {
             let names: Vec<_> = Part::ALL.iter().map(|part| part.name()).collect();
             format!("the town has no part {name:?}; it has {}", names.join(", "))
         })?;
-        let fault = match (verb, words.next()) {
+        let switch = match (verb, words.next()) {
             ("mend", None) => None,
-            ("break", None) => Some(part.faults()[0]),
-            ("break", Some(fault)) => {
-                let known = part.faults().iter().find(|known| known.name() == fault);
-                Some(*known.ok_or_else(|| {
-                    let names: Vec<_> = part.faults().iter().map(|fault| fault.name()).collect();
-                    format!("{} cannot be {fault:?}; it can be {}", part.about(), names.join(", "))
+            ("break", wanted) => {
+                let known = part.switches().find(|switch| wanted.is_none_or(|wanted| switch.fault.name() == wanted));
+                Some(known.ok_or_else(|| {
+                    let names: Vec<_> = part.switches().map(|switch| switch.fault.name()).collect();
+                    let wanted = wanted.unwrap_or_default();
+                    format!("{} has no fault {wanted:?}; it has {}", part.about(), names.join(", "))
                 })?)
             }
             _ => return Err("a part is broken or mended".to_owned()),
         };
-        self.town.set(part, fault);
-        Ok(format!("{}: {}", part.about(), fault.map_or("works", Fault::name)))
+        self.town.set(part, switch.map(|switch| switch.fault));
+        let state =
+            switch.map_or_else(|| "works".to_owned(), |switch| format!("{} ({})", switch.fault.name(), switch.story()));
+        Ok(format!("{}: {state}", part.about()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::town::Fault;
 
-    #[test]
-    fn parts_are_broken_and_mended_by_name() {
+    #[tokio::test]
+    async fn parts_are_broken_and_mended_by_name() {
         let town = Town::new();
-        let panel = TownPanel::new(town.clone(), Arc::default());
-        assert_eq!(panel.act("/demo/break/mail/greylists"), Ok("the mail server: greylists".to_owned()));
+        let office = Arc::new(Office::open(&town).await.expect("loopback ports"));
+        let panel = TownPanel::new(town.clone(), office);
+        assert_eq!(panel.act("/demo/break/mail/greylists"), Ok("the mail server: greylists (asks to come back later; mail server: greylisted in rcpt, mail round trip: greylisted in rcpt)".to_owned()));
         assert_eq!(town.fault(Part::Mail), Some(Fault::Greylists));
         assert!(panel.html().contains("/demo/mend/mail"));
         assert_eq!(panel.act("/demo/mend/mail"), Ok("the mail server: works".to_owned()));
         assert_eq!(town.fault(Part::Mail), None);
-        assert_eq!(panel.act("/demo/break/home"), Ok("the home page: down".to_owned()));
+        assert!(panel.act("/demo/break/home").is_ok_and(|told| told.starts_with("the home page: down (")));
         for wrong in ["/demo", "/demo/break", "/demo/break/moon", "/demo/break/gateway/down", "/demo/paint/home"] {
             assert!(panel.act(wrong).is_err(), "{wrong}");
         }

@@ -2,22 +2,17 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, MX, NS, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
-use crate::demo::serve::{self, Conversation};
+use crate::demo::serve;
 use crate::demo::town::{Fault, Part, Town};
 
 /// The town's domain (RFC 2606: reserved for examples).
 pub(super) const DOMAIN: &str = "town.example";
-
-/// Most lines of one message that the mail server takes. Chosen: it keeps none of them.
-const MAIL_LINES_MAX: usize = 10_000;
 
 /// The home page: HTTP/1.1, one page for every path.
 pub(super) async fn home(town: &Town) -> io::Result<SocketAddr> {
@@ -41,63 +36,6 @@ pub(super) async fn home(town: &Town) -> io::Result<SocketAddr> {
         guest.say(page).await
     })
     .await
-}
-
-/// The mail server: takes mail for its own domain, really receives it, and keeps none.
-pub(super) async fn mail(town: &Town, received: Arc<AtomicU64>) -> io::Result<SocketAddr> {
-    serve::part(town, Part::Mail, move |guest| take_mail(guest, Arc::clone(&received))).await
-}
-
-async fn take_mail(mut guest: Conversation, received: Arc<AtomicU64>) -> io::Result<()> {
-    guest.while_silent().await?;
-    guest.say(&format!("220 mail.{DOMAIN} ESMTP\r\n")).await?;
-    let mut recipients = 0_u32;
-    while let Some(line) = guest.hear().await? {
-        guest.while_silent().await?;
-        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
-        let answer = match verb.as_str() {
-            "EHLO" => format!("250-mail.{DOMAIN}\r\n250-SIZE 10485760\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"),
-            "HELO" => format!("250 mail.{DOMAIN}\r\n"),
-            "MAIL" => "250 2.1.0 Ok\r\n".to_owned(),
-            "RCPT" => match guest.fault() {
-                Some(Fault::Refuses) => "550 5.1.1 No such mailbox\r\n".to_owned(),
-                Some(Fault::Greylists) => "450 4.7.1 Greylisted, please try again later\r\n".to_owned(),
-                _ if line.to_ascii_lowercase().contains(&format!("@{DOMAIN}>")) => {
-                    recipients += 1;
-                    "250 2.1.5 Ok\r\n".to_owned()
-                }
-                _ => "554 5.7.1 Relaying denied\r\n".to_owned(),
-            },
-            "DATA" if recipients > 0 => {
-                guest.say("354 End with <CR><LF>.<CR><LF>\r\n").await?;
-                take_message(&mut guest).await?;
-                recipients = 0;
-                let number = received.fetch_add(1, Ordering::Relaxed) + 1;
-                format!("250 2.0.0 Ok: received as {number}\r\n")
-            }
-            "DATA" => "503 5.5.1 No recipients\r\n".to_owned(),
-            "RSET" => {
-                recipients = 0;
-                "250 2.0.0 Ok\r\n".to_owned()
-            }
-            "NOOP" => "250 2.0.0 Ok\r\n".to_owned(),
-            "QUIT" => return guest.say("221 2.0.0 Bye\r\n").await,
-            _ => "500 5.5.2 What?\r\n".to_owned(),
-        };
-        guest.say(&answer).await?;
-    }
-    Ok(())
-}
-
-async fn take_message(guest: &mut Conversation) -> io::Result<()> {
-    for _ in 0..MAIL_LINES_MAX {
-        match guest.hear().await?.as_deref() {
-            Some(".") => return Ok(()),
-            Some(_) => {}
-            None => return Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-    Err(io::Error::other("message too long"))
 }
 
 /// The application at the service desk: a line protocol.
@@ -168,8 +106,8 @@ fn zone(name: &Name, kind: RecordType) -> Option<Vec<RData>> {
     let host = name.to_ascii().to_ascii_lowercase();
     let host = host.strip_suffix('.').unwrap_or(&host).strip_suffix(DOMAIN)?;
     let records = match (host, kind) {
-        ("www." | "mail." | "ns.", RecordType::A) => vec![RData::A(A(Ipv4Addr::LOCALHOST))],
-        ("www." | "mail." | "ns.", _) => vec![],
+        ("www." | "mail." | "store." | "ns.", RecordType::A) => vec![RData::A(A(Ipv4Addr::LOCALHOST))],
+        ("www." | "mail." | "store." | "ns.", _) => vec![],
         ("", RecordType::MX) => vec![RData::MX(MX::new(10, within("mail.")?))],
         ("", RecordType::NS) => vec![RData::NS(NS(within("ns.")?))],
         ("", RecordType::SOA) => {

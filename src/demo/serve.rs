@@ -114,6 +114,11 @@ impl Conversation {
         if !line.ends_with(b"\n") {
             return Err(io::Error::other("line too long or cut"));
         }
-        Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()))
+        Ok(Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// Waits until the guest says something, or takes leave.
+    pub(super) async fn arrives(&mut self) -> io::Result<()> {
+        self.stream.fill_buf().await.map(drop)
     }
 }

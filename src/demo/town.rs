@@ -6,11 +6,17 @@ use tokio::sync::watch;
 
 /// A part of the town.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// The home page.
     Home,
     /// The mail server.
     Mail,
+    /// What waits between the mail server and the mailboxes.
+    Queue,
+    /// What looks through mail before it goes into a mailbox.
+    Filter,
+    /// The mail store: the mailboxes.
+    Store,
     /// The name server.
     Names,
     /// The application at the service desk.
@@ -21,7 +27,7 @@ pub(crate) enum Part {
 
 /// What is wrong with a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Nobody listens.
     Down,
     /// Takes the connection and says nothing.
@@ -30,86 +36,116 @@ pub(crate) enum Fault {
     Error,
     /// Answers something else.
     Wrong,
-    /// Refuses for good.
+    /// Lets nobody in.
+    Locked,
+    /// Refuses recipients for good.
     Refuses,
     /// Asks to come back later.
     Greylists,
+    /// Refuses the mail once it has heard it.
+    Rejects,
+    /// Nothing moves.
+    Held,
+    /// Takes longer than anybody waits.
+    Late,
+    /// Takes long.
+    Slow,
+    /// Takes mail for junk.
+    Junks,
+    /// Writes something of its own into the mail.
+    Alters,
+    /// Makes two of one.
+    Doubles,
+    /// Adds a mail that nobody sent.
+    Forges,
+    /// Has no room.
+    Full,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 5] = [Self::Home, Self::Mail, Self::Names, Self::Desk, Self::Gateway];
+    /// Every part.
+    pub const ALL: [Self; 8] =
+        [Self::Home, Self::Mail, Self::Queue, Self::Filter, Self::Store, Self::Names, Self::Desk, Self::Gateway];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// The part as it is called in commands.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Home => "home",
             Self::Mail => "mail",
+            Self::Queue => "queue",
+            Self::Filter => "filter",
+            Self::Store => "store",
             Self::Names => "names",
             Self::Desk => "desk",
             Self::Gateway => "gateway",
         }
     }
 
-    pub(crate) const fn about(self) -> &'static str {
+    /// What it is.
+    pub const fn about(self) -> &'static str {
         match self {
             Self::Home => "the home page",
             Self::Mail => "the mail server",
+            Self::Queue => "the queue of mails",
+            Self::Filter => "the mail filter",
+            Self::Store => "the mail store",
             Self::Names => "the name server",
             Self::Desk => "the application at the service desk",
             Self::Gateway => "the gateway",
         }
     }
 
-    /// What can be wrong with it, the plainest first.
-    pub(crate) const fn faults(self) -> &'static [Fault] {
-        match self {
-            Self::Home => &[Fault::Down, Fault::Silent, Fault::Error, Fault::Wrong],
-            Self::Mail => &[Fault::Down, Fault::Silent, Fault::Refuses, Fault::Greylists],
-            Self::Names => &[Fault::Silent, Fault::Error, Fault::Wrong],
-            Self::Desk => &[Fault::Down, Fault::Silent, Fault::Wrong],
-            Self::Gateway => &[Fault::Silent],
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| part.name() == name)
     }
 }
 
 impl Fault {
-    pub(crate) const fn name(self) -> &'static str {
+    /// The fault as it is called in commands.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Down => "down",
             Self::Silent => "silent",
             Self::Error => "error",
             Self::Wrong => "wrong",
+            Self::Locked => "locked",
             Self::Refuses => "refuses",
             Self::Greylists => "greylists",
+            Self::Rejects => "rejects",
+            Self::Held => "held",
+            Self::Late => "late",
+            Self::Slow => "slow",
+            Self::Junks => "junks",
+            Self::Alters => "alters",
+            Self::Doubles => "doubles",
+            Self::Forges => "forges",
+            Self::Full => "full",
         }
     }
 }
 
 /// The state of every part. What serves a part looks here before each answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Town(Arc<[watch::Sender<Option<Fault>>; 5]>);
+pub(super) struct Town(Arc<[watch::Sender<Option<Fault>>; Part::ALL.len()]>);
 
 impl Town {
     /// A town in which everything works.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Arc::new(std::array::from_fn(|_| watch::Sender::new(None))))
     }
 
     /// What is wrong with a part now.
-    pub(crate) fn fault(&self, part: Part) -> Option<Fault> {
+    pub(super) fn fault(&self, part: Part) -> Option<Fault> {
         *self.0[part as usize].borrow()
     }
 
     /// Breaks or mends a part.
-    pub(crate) fn set(&self, part: Part, fault: Option<Fault>) {
+    pub(super) fn set(&self, part: Part, fault: Option<Fault>) {
         self.0[part as usize].send_replace(fault);
     }
 
     /// Tells of every change of a part.
-    pub(crate) fn watch(&self, part: Part) -> watch::Receiver<Option<Fault>> {
+    pub(super) fn watch(&self, part: Part) -> watch::Receiver<Option<Fault>> {
         self.0[part as usize].subscribe()
     }
 }

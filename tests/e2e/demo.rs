@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
+use tuermer::demo::{CHECKS, SWITCHES, Sign, Switch};
+use tuermer_probes::Reason;
+
 use crate::daemon::tuermer::{Metrics, command, listening, output};
 use crate::daemon::{Daemon, eventually, folder};
 
 struct Demo {
-    _daemon: Daemon,
+    daemon: Daemon,
     address: SocketAddr,
 }
 
@@ -17,7 +20,7 @@ impl Demo {
         command.args(["demo", "--at", "127.0.0.1:0"]);
         let mut daemon = Daemon::start("demo", folder(), &mut command);
         let address = listening(&mut daemon);
-        Self { _daemon: daemon.until_listening(address), address }
+        Self { daemon: daemon.until_listening(address), address }
     }
 
     async fn page(&self) -> String {
@@ -36,78 +39,135 @@ impl Demo {
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
-    /// Waits until the check's last run says this; the gateway may be unknown where pings are not permitted.
-    async fn until(&self, check: &str, success: f64) {
-        let check = format!("check=\"{check}\"");
-        eventually(&format!("{check} is {success}"), async || {
-            let metrics = self.metrics().await;
-            let unknown = metrics.find("probe_failure_info", &[&check, r#"reason="agent_permission""#]).is_some();
-            let found = metrics.find("probe_success", &[&check]).is_some_and(|(_, value)| value == success);
-            (found || unknown).then_some(())
-        })
-        .await;
+    /// Waits until this is on the page of metrics.
+    async fn until(&self, what: &str, comes_true: impl Fn(&Metrics) -> bool) {
+        eventually(what, async || comes_true(&self.metrics().await).then_some(())).await;
     }
-}
 
-const CHECKS: [&str; 5] = ["home page", "mail", "name server", "service desk", "gateway"];
-
-#[tokio::test]
-async fn every_part_of_the_town_can_be_broken_and_mended() {
-    let demo = Demo::start();
-    for check in CHECKS {
-        demo.until(check, 1.0).await;
-    }
-    let parts = [
-        ("home page", "home", &["down", "silent", "error", "wrong"][..]),
-        ("mail", "mail", &["down", "silent", "refuses", "greylists"]),
-        ("service desk", "desk", &["down", "silent", "wrong"]),
-        ("gateway", "gateway", &["silent"]),
-        ("name server", "names", &["silent", "error", "wrong"]),
-    ];
-    for (check, part, faults) in parts {
-        for fault in faults {
-            assert!(demo.change(&["break", part, fault]).contains(fault), "{part} {fault}");
-            demo.until(check, 0.0).await;
-            assert!(demo.change(&["mend", part]).contains("works"), "{part}");
-            demo.until(check, 1.0).await;
+    /// Waits until every check passes.
+    async fn until_well(&self) {
+        for check in CHECKS {
+            self.until(&format!("{check} is well"), |metrics| is_well(metrics, check)).await;
         }
     }
-    assert!(demo.page().await.contains("/demo/break/home/down"), "the page has the switches");
-    let refused = output(command().args(["demo", "--at", &demo.address.to_string(), "break", "moon"]));
-    assert_eq!(refused.status.code(), Some(1));
+
+    /// A value of the demo's configuration, from the line that begins with this.
+    fn setting(&self, begin: &str) -> String {
+        let file = self.config_file();
+        let config = std::fs::read_to_string(file).expect("the demo's configuration");
+        config.lines().find_map(|line| line.trim().strip_prefix(begin)).expect("a setting").trim().to_owned()
+    }
+
+    fn config_file(&self) -> String {
+        let log = self.daemon.log();
+        let file = log.lines().find_map(|line| line.trim().strip_prefix("settings")).expect("the settings file");
+        file.trim().to_owned()
+    }
+}
+
+/// Whether the check's last run passed; the gateway may be unknown where pings are not permitted.
+fn is_well(metrics: &Metrics, check: &str) -> bool {
+    let check = format!("check=\"{check}\"");
+    metrics.find("probe_success", &[&check]).is_some_and(|(_, value)| value == 1.0) || is_not_permitted(metrics, &check)
+}
+
+fn is_not_permitted(metrics: &Metrics, check: &str) -> bool {
+    metrics.find("probe_failure_info", &[check, r#"reason="agent_permission""#]).is_some()
+}
+
+/// Whether the check says this now, and nothing that contradicts it. Totals have grown since `before`.
+fn shows(metrics: &Metrics, check: &str, sign: Sign, before: &Metrics) -> bool {
+    let check = format!("check=\"{check}\"");
+    match sign {
+        Sign::Fails(reason, phase) => {
+            let (reason_label, phase_label) = (format!("reason=\"{reason}\""), format!("phase=\"{phase}\""));
+            let is_told = metrics.find("probe_failure_info", &[&check, &reason_label, &phase_label]).is_some();
+            let success = metrics.find("probe_success", &[&check]).map(|(_, value)| value);
+            // Nothing is said of a service that could not be asked.
+            let expected = if reason.is_shortage() { None } else { Some(0.0) };
+            (is_told && success == expected) || is_not_permitted(metrics, &check)
+        }
+        Sign::Reads(reading, least) => metrics.all(reading, &[&check]).iter().any(|(series, value)| {
+            let known = if reading.ends_with("_total") { before.value(series).unwrap_or_default() } else { 0.0 };
+            value - known >= least
+        }),
+    }
+}
+
+/// Breaks a town in these ways, one after the other, and mends it each time.
+async fn break_and_mend(switches: &[Switch]) {
+    let demo = Demo::start();
+    demo.until_well().await;
+    for Switch { part, fault, signs, .. } in switches {
+        let (part, fault) = (part.name(), fault.name());
+        let before = demo.metrics().await;
+        assert!(demo.change(&["break", part, fault]).contains(fault), "{part} {fault}");
+        let is_only_read = signs.iter().all(|(_, sign)| matches!(sign, Sign::Reads(..)));
+        demo.until(&format!("{part} {fault}: {signs:?}"), |metrics| {
+            let shown = signs.iter().all(|(check, sign)| shows(metrics, check, *sign, &before));
+            shown && (!is_only_read || signs.iter().all(|(check, _)| is_well(metrics, check)))
+        })
+        .await;
+        assert!(demo.change(&["mend", part]).contains("works"), "{part}");
+        for (check, _) in *signs {
+            demo.until(&format!("{part} is mended: {check}"), |metrics| is_well(metrics, check)).await;
+        }
+    }
+}
+
+/// How many ways to break it one town is broken in: several towns at once take less time.
+const FAULTS_OF_A_TOWN: usize = 4;
+
+#[tokio::test]
+async fn every_part_of_the_town_can_be_broken_and_mended_in_every_way() {
+    futures_util::future::join_all(SWITCHES.chunks(FAULTS_OF_A_TOWN).map(break_and_mend)).await;
 }
 
 #[tokio::test]
-async fn the_demo_mail_server_really_receives() {
-    use async_smtp::{Envelope, SendableEmail, SmtpClient, SmtpTransport};
+async fn the_town_knows_its_switches() {
     let demo = Demo::start();
-    let config = eventually("the settings are served", async || {
-        let page = demo.page().await;
-        page.contains("Mails received: 0").then_some(())
-    });
-    config.await;
-    let mail = mail_address(&demo).await;
-    let stream = tokio::io::BufStream::new(tokio::net::TcpStream::connect(mail).await.expect("the mail server"));
-    let mut transport = SmtpTransport::new(SmtpClient::new(), stream).await.expect("a greeting");
-    let address = |text: &str| text.parse().expect("an address");
-    let envelope = Envelope::new(Some(address("clerk@town.example")), vec![address("postmaster@town.example")]);
-    let message = "Subject: a birth to record\r\n\r\nGood news.\r\n";
-    transport.send(SendableEmail::new(envelope.expect("recipients"), message)).await.expect("accepted");
-    assert!(demo.page().await.contains("Mails received: 1"));
+    let page = demo.page().await;
+    let help = output(command().args(["demo", "break", "--help"]));
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for Switch { part, fault, about, .. } in SWITCHES {
+        let (part, fault) = (part.name(), fault.name());
+        assert!(page.contains(&format!("/demo/break/{part}/{fault}")), "the page has {part} {fault}");
+        assert!(help.contains(about), "the help has {part} {fault}: {help}");
+    }
+    for wrong in [&["break", "moon"][..], &["break", "home", "held"], &["mend", "moon"]] {
+        let refused = output(command().args(["demo", "--at", &demo.address.to_string()]).args(wrong));
+        assert_eq!(refused.status.code(), Some(1), "{wrong:?}");
+    }
 }
 
-/// Where the demo's mail server listens: the page of its check names the address it asked.
-async fn mail_address(demo: &Demo) -> SocketAddr {
-    eventually("the mail check has run", async || {
-        let metrics = demo.metrics().await;
-        metrics.find("probe_smtp_server_success", &[]).map(drop)
+#[tokio::test]
+async fn the_demo_post_office_delivers_what_a_stranger_sends() {
+    use async_smtp::{Envelope, SendableEmail, SmtpClient, SmtpTransport};
+    let demo = Demo::start();
+    let server: u16 = demo.setting("port:").parse().expect("a port");
+    let stream = tokio::io::BufStream::new(tokio::net::TcpStream::connect(("127.0.0.1", server)).await.expect("open"));
+    let mut transport = SmtpTransport::new(SmtpClient::new(), stream).await.expect("a greeting");
+    let address = |text: &str| text.parse().expect("an address");
+    let envelope = Envelope::new(Some(address("nobody@town.example")), vec![address("clerk@town.example")]);
+    let message = "Subject: a birth to record\r\n\r\nGood news.\r\n.\r\nTwo of them.\r\n";
+    transport.send(SendableEmail::new(envelope.expect("recipients"), message)).await.expect("accepted");
+
+    let Some(curl) = crate::support::program(&["curl"]) else { return };
+    let store = demo.setting("host: store.town.example:");
+    let url = format!("imap://clerk:halberd@127.0.0.1:{store}/INBOX");
+    let curl = |more: &str, words: &[&str]| {
+        let done =
+            Command::new(&curl).args(["--silent", "--max-time", "10", &format!("{url}{more}")]).args(words).output();
+        String::from_utf8_lossy(&done.expect("curl runs").stdout).into_owned()
+    };
+    let uid = eventually("the mail is delivered", async || {
+        let found = curl("", &["--request", "UID SEARCH SUBJECT birth"]);
+        found.trim().strip_prefix("* SEARCH ").map(str::to_owned)
     })
     .await;
-    let log = demo._daemon.log();
-    let file = log.lines().find_map(|line| line.trim().strip_prefix("settings")).expect("the settings file").trim();
-    let config = std::fs::read_to_string(file).expect("the demo's configuration");
-    let port = config.lines().find_map(|line| line.trim().strip_prefix("port:")).expect("a port").trim();
-    format!("127.0.0.1:{port}").parse().expect("an address")
+    let mail = curl(&format!(";UID={uid}"), &[]);
+    assert!(mail.trim_end().ends_with("\r\n\r\nGood news.\r\n.\r\nTwo of them."), "{mail:?}");
+    assert_eq!(mail.matches("Received: ").count(), 3, "{mail}");
 }
 
 /// A picture of a page by a real browser, if there is one.
@@ -145,19 +205,18 @@ fn keep(picture: &[u8], name: &str) {
 #[tokio::test]
 async fn the_pictures_of_the_readme_are_taken() {
     let demo = Demo::start();
-    for check in CHECKS {
-        demo.until(check, 1.0).await;
-    }
-    demo.change(&["break", "mail", "greylists"]);
-    demo.until("mail", 0.0).await;
-    let Some(picture) = photograph(&format!("http://{}/", demo.address), "page.png", 880) else { return };
+    demo.until_well().await;
+    demo.change(&["break", "queue", "late"]);
+    let before = demo.metrics().await;
+    let missing = Sign::Fails(Reason::MailMissing, "transit");
+    demo.until("the mail is missing", |metrics| shows(metrics, "mail round trip", missing, &before)).await;
+    let Some(picture) = photograph(&format!("http://{}/", demo.address), "page.png", 1060) else { return };
     keep(&picture, "page.png");
 
-    let log = demo._daemon.log();
-    let file = log.lines().find_map(|line| line.trim().strip_prefix("settings")).expect("the settings file").trim();
+    demo.change(&["break", "mail", "greylists"]);
     let mut probe = command();
     probe
-        .args(["probe", "mail", "town.example", "--config.file", file])
+        .args(["probe", "mail", "town.example", "--config.file", &demo.config_file()])
         .env("CLICOLOR_FORCE", "1")
         .env("COLUMNS", "110");
     let done = output(&mut probe);
@@ -169,6 +228,30 @@ async fn the_pictures_of_the_readme_are_taken() {
     let height = 110 + 21 * u32::try_from(shown.lines().count()).expect("a few lines");
     let picture = photograph(&format!("file://{}", page.display()), "terminal.png", height);
     keep(&picture.expect("the browser was there before"), "terminal.png");
+}
+
+#[tokio::test]
+async fn the_page_of_the_round_trip_shows_the_journey_of_the_last_mail() {
+    let demo = Demo::start();
+    demo.until_well().await;
+    demo.change(&["break", "queue", "slow"]);
+    let before = demo.metrics().await;
+    let (_, slow) = SWITCHES.iter().find(|switch| switch.fault.name() == "slow").expect("a switch").signs[0];
+    demo.until("the mail is slow", |metrics| shows(metrics, "mail round trip", slow, &before)).await;
+    let front = demo.page().await;
+    let (before, _) = front.split_once("\">mail round trip</a>").expect("the check on the front page");
+    let (_, path) = before.rsplit_once("href=\"").expect("a link");
+    let url = format!("http://{}/{}", demo.address, path.trim_start_matches(['.', '/']));
+    let page = reqwest::get(&url).await.expect("an answer").text().await.expect("a body");
+    for stage in
+        ["submit: connect", "submit: auth", "submit: data", "fetch: login", "fetch: transit", "fetch: retrieval"]
+    {
+        assert!(page.contains(stage), "{stage}: {page}");
+    }
+    assert!(page.contains("hop=&#34;2&#34;") || page.contains("hop=&quot;2&quot;"), "{page}");
+    if let Some(picture) = photograph(&url, "journey.png", 960) {
+        keep(&picture, "journey.png");
+    }
 }
 
 /// A terminal's text with its colours as a page.

@@ -128,10 +128,15 @@ impl Metrics {
 
     /// The first series of a metric whose labels contain all these pieces (`reason="timeout"`).
     pub(crate) fn find(&self, name: &str, labels: &[&str]) -> Option<(&str, f64)> {
+        self.all(name, labels).first().copied()
+    }
+
+    /// Every series of a metric whose labels contain all these pieces.
+    pub(crate) fn all(&self, name: &str, labels: &[&str]) -> Vec<(&str, f64)> {
         let of_name =
             |series: &str| series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'));
         let found =
-            self.0.iter().find(|(series, _)| of_name(series) && labels.iter().all(|label| series.contains(label)));
-        found.map(|(series, value)| (series.as_str(), *value))
+            self.0.iter().filter(|(series, _)| of_name(series) && labels.iter().all(|label| series.contains(label)));
+        found.map(|(series, value)| (series.as_str(), *value)).collect()
     }
 }
