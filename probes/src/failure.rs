@@ -120,6 +120,10 @@ reasons! {
     TlsAlert "tls_alert" Tls;
     /// The handshake broke: the peer speaks no TLS, or none that fits.
     TlsHandshake "tls_handshake" Tls;
+    /// No TLSA record of the mail host, signed by DNSSEC, is one of the certificates it shows (DANE).
+    TlsDaneMismatch "tls_dane_mismatch" Tls;
+    /// The domain's MTA-STS policy does not name the mail host.
+    TlsPolicy "tls_policy" Tls;
     /// The peer does not offer STARTTLS.
     StarttlsMissing "starttls_missing" Tls;
 

@@ -13,6 +13,7 @@
 
 mod arrival;
 mod bounded;
+mod dane;
 mod dns;
 mod dnsbl;
 mod failure;

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::settings::{IpProtocol, SourceAddress, Span, yes};
 use crate::smtp::address::{EhloName, Mailbox, ReversePath};
 use crate::smtp::settings as smtp;
+use crate::smtp::tls_policy::TlsPolicy;
 
 /// Most servers whose word on SPF, DKIM and DMARC is taken.
 const AUTHSERV_IDS_MAX: usize = 10;
@@ -235,6 +236,7 @@ impl Submit {
             encryption,
             // SMTP has no application protocol name.
             tls_config: Tls::new(self.tls_config, &[]),
+            tls_policy: TlsPolicy::plain(),
             ehlo_name: self.ehlo_name,
             account,
             mail_from: ReversePath::from(from),

@@ -9,13 +9,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::failure::{Failure, Reason};
 use crate::mail::message::Message;
 use crate::mail::settings::Settings;
-use crate::net::{CONNECT, Net};
+use crate::net::{CONNECT, Net, Security};
 use crate::phase::Phase;
 use crate::recorder::Recorder;
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
 use crate::smtp::dialogue::{self, Question};
 use crate::smtp::judge::{Command, judge};
+use crate::smtp::policies::Demands;
 use crate::smtp::servers::{self, SERVERS_MAX, Server};
 
 /// The mail itself is sent.
@@ -75,6 +76,7 @@ impl Submission<'_> {
             step: format!("{host} {address}").into(),
             certificate_name: Arc::clone(&certificate_name),
             preference: None,
+            security: Security::Unknown,
             place: Ok(SocketAddr::new(address, port.get())),
         };
         Ok(addresses.into_iter().take(SERVERS_MAX).map(server).collect())
@@ -91,8 +93,12 @@ impl Submission<'_> {
     ) -> Result<Instant, Failure> {
         let peer = *server.place.as_ref().map_err(Clone::clone)?;
         let recipients = self.settings.submit.recipients.as_deref().unwrap_or_default();
-        let question =
-            Question { settings: &self.settings.submit, recipients, certificate_name: &server.certificate_name };
+        let question = Question {
+            settings: &self.settings.submit,
+            recipients,
+            certificate_name: &server.certificate_name,
+            demands: Demands::none(),
+        };
         let began = recorder.now();
         let mut client = None;
         let talk = async {

@@ -1,18 +1,19 @@
 //! That mail to a domain is encrypted, said by DNSSEC (RFC 7672).
 
-use hickory_proto::rr::rdata::tlsa::{CertUsage, Matching, Selector, TLSA};
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::rr::RecordType;
+use hickory_proto::rr::rdata::tlsa::TLSA;
 
 use super::measures::{TLSA_RECORDS, TLSA_SECURE, TLSA_USABLE};
 use super::mx::{Hosts, truth};
 use super::questions::{Questions, unknown};
+use crate::dane::{self, is_usable};
 use crate::failure::{Failure, Reason};
 use crate::net::Security;
 use crate::recorder::Recorder;
 
-/// Length of a SHA-256 and of a SHA-512 digest in bytes (FIPS 180-4).
-const SHA256_BYTES: usize = 32;
-const SHA512_BYTES: usize = 64;
+/// What to do where nobody says anything that counts.
+pub(crate) const UNBELIEVED: &str =
+    "no name server is believed on DNSSEC: ask one on this machine, or set `trust_dnssec`";
 
 /// Reads and judges the TLSA records of every mail host.
 pub(super) async fn look(
@@ -34,7 +35,7 @@ pub(super) async fn look(
             }
         };
         let data = answer.as_ref().map_or(&[][..], |answer| &answer.data);
-        let records = data.iter().filter_map(|data| if let RData::TLSA(tlsa) = data { Some(tlsa) } else { None });
+        let records = dane::records(data);
         let usable = records.clone().filter(|record| is_usable(record)).count();
         recorder.read_with(&TLSA_RECORDS, &[&host.name], data.len() as f64);
         recorder.read_with(&TLSA_USABLE, &[&host.name], usable as f64);
@@ -61,9 +62,7 @@ pub(super) async fn look(
                 invalid(format!("the TLSA records of {} are not verified by DNSSEC", host.name))
             });
         } else if security == Security::Unknown {
-            lack.get_or_insert_with(|| {
-                unknown("no name server is believed on DNSSEC: ask one on this machine, or set `trust_dnssec`")
-            });
+            lack.get_or_insert_with(|| unknown(UNBELIEVED));
         }
     }
     // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
@@ -71,17 +70,4 @@ pub(super) async fn look(
         fault = Some(invalid("the MX records are not verified by DNSSEC".to_owned()));
     }
     fault.or(lack).map_or(Ok(()), Err)
-}
-
-/// Whether mail servers can use a record (RFC 7672 section 3.1; RFC 6698 section 2.1).
-fn is_usable(record: &TLSA) -> bool {
-    let length = record.cert_data.len();
-    matches!(record.cert_usage, CertUsage::DaneTa | CertUsage::DaneEe)
-        && matches!(record.selector, Selector::Full | Selector::Spki)
-        && match record.matching {
-            Matching::Raw => length > 0,
-            Matching::Sha256 => length == SHA256_BYTES,
-            Matching::Sha512 => length == SHA512_BYTES,
-            _ => false,
-        }
 }

@@ -1,5 +1,6 @@
 //! Fetches an MTA-STS policy: one request over HTTPS, no redirects (RFC 8461 section 3.3).
 
+use std::num::NonZeroU16;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -12,10 +13,9 @@ use hyper_util::rt::TokioIo;
 use super::FETCH;
 use super::measures::MTA_STS_POLICY_VALID;
 use super::questions::unknown;
-use super::settings::Settings;
 use crate::failure::{Failure, Reason, shown};
 use crate::http::judge;
-use crate::net::{Family, Net};
+use crate::net::{Family, Net, Tls};
 use crate::recorder::Recorder;
 use crate::settings::IpProtocol;
 
@@ -30,15 +30,23 @@ const SHOWN_BYTES_MAX: usize = 100;
 /// Addresses of either family are served alike.
 const FAMILY: Family = Family { preferred: IpProtocol::Ip6, fallback: true };
 
+/// How policy hosts are asked.
+pub(crate) struct PolicyHosts<'a> {
+    /// Senders use 443.
+    pub(crate) port: NonZeroU16,
+    /// The encrypted channel to them.
+    pub(crate) tls: &'a Tls,
+}
+
 /// The policy's text. That name servers fail tells nothing; anything else is the policy host's fault.
 pub(super) async fn fetch(
     net: &Net,
     recorder: &mut Recorder,
-    settings: &Settings,
+    policy_hosts: &PolicyHosts<'_>,
     domain: &str,
 ) -> Result<Bytes, Failure> {
     let host = format!("mta-sts.{domain}");
-    let port = settings.mta_sts_port.get();
+    let port = policy_hosts.port.get();
     let peer =
         net.peer(recorder, &format!("{host}."), port, FAMILY).await.map_err(|failure| match failure.reason() {
             Reason::DnsNxdomain | Reason::DnsNodata => Failure::new(Reason::MtaStsInvalid, failure.message()),
@@ -50,7 +58,7 @@ pub(super) async fn fetch(
     // From here on, silence is the policy host's.
     recorder.read(&MTA_STS_POLICY_VALID, 0.0);
     let stream = net.tcp_in(FETCH, recorder, peer, None).await?;
-    let (stream, _) = settings.tls_config.handshake_in(FETCH, net, recorder, stream, &host).await?;
+    let (stream, _) = policy_hosts.tls.handshake_in(FETCH, net, recorder, stream, &host).await?;
 
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEAD_BYTES_MAX);

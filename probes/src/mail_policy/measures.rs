@@ -4,10 +4,10 @@ use crate::measure::{Measure, Unit};
 
 macro_rules! levels {
     ($($name:ident $metric:literal $unit:ident [$($label:literal),*] $help:literal;)*) => {
-        $(pub(super) static $name: Measure = Measure::level($metric, Unit::$unit, $help).labels(&[$($label),*]);)*
+        $(pub(crate) static $name: Measure = Measure::level($metric, Unit::$unit, $help).labels(&[$($label),*]);)*
 
         /// All of them.
-        pub(super) const ALL: &[&Measure] = &[$(&$name),*];
+        pub(crate) const ALL: &[&Measure] = &[$(&$name),*];
     };
 }
 

@@ -13,15 +13,15 @@
 //!
 //! No mail server is spoken to: that is kind `smtp`'s.
 
-mod dane;
+pub(crate) mod dane;
 mod dkim;
 mod dmarc;
-mod fetch;
-mod measures;
-mod mta_sts;
+pub(crate) mod fetch;
+pub(crate) mod measures;
+pub(crate) mod mta_sts;
 mod mx;
-mod questions;
-mod settings;
+pub(crate) mod questions;
+pub(crate) mod settings;
 pub(crate) mod spf;
 mod tags;
 #[cfg(test)]
@@ -60,13 +60,13 @@ const DKIM: Phase = Phase::new("dkim");
 /// DMARC is being looked at.
 const DMARC: Phase = Phase::new("dmarc");
 /// The MTA-STS record is being asked for.
-const MTA_STS: Phase = Phase::new("mta_sts");
+pub(crate) const MTA_STS: Phase = Phase::new("mta_sts");
 /// The MTA-STS policy is being fetched.
-const FETCH: Phase = Phase::new("fetch");
+pub(crate) const FETCH: Phase = Phase::new("fetch");
 /// TLS-RPT is being looked at.
 const TLS_RPT: Phase = Phase::new("tls_rpt");
 /// TLSA records are being asked for.
-const TLSA: Phase = Phase::new("tlsa");
+pub(crate) const TLSA: Phase = Phase::new("tlsa");
 
 /// What of the run's time is kept for its end, as a divisor, so that a last policy that is not answered does not take the
 /// verdict on the others with it. Chosen: 2 %.
@@ -170,10 +170,7 @@ impl MailPolicy {
                 recorder.enter(DMARC);
                 dmarc::look(questions, recorder, domain).await
             }
-            Policy::MtaSts => {
-                recorder.enter(MTA_STS);
-                mta_sts::look(questions, recorder, settings, domain, found).await
-            }
+            Policy::MtaSts => mta_sts::look(questions, recorder, settings, domain, found).await,
             Policy::TlsRpt => {
                 recorder.enter(TLS_RPT);
                 dmarc::look_at_reports(questions, recorder, domain).await

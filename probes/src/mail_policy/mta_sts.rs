@@ -1,6 +1,9 @@
 //! That mail to a domain is encrypted, said over HTTPS (RFC 8461).
 
-use super::fetch;
+use std::fmt;
+
+use super::MTA_STS;
+use super::fetch::{self, PolicyHosts};
 use super::measures::{MTA_STS_INFO, MTA_STS_MAX_AGE, MTA_STS_MX_MATCH, MTA_STS_POLICY_VALID, MTA_STS_RECORD_VALID};
 use super::mx::Hosts;
 use super::questions::Questions;
@@ -14,12 +17,26 @@ const ID_BYTES_MAX: usize = 32;
 /// Longest time a policy may be kept, in seconds (RFC 8461 section 3.2).
 const MAX_AGE_MAX: u32 = 31_557_600;
 
-/// A policy that was understood.
-#[derive(Debug, PartialEq, Eq)]
-struct Policy<'a> {
-    mode: &'a str,
+/// What a domain asks of those who send mail to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Policy {
+    /// `enforce`, `testing` or `none`.
+    mode: &'static str,
     max_age: u32,
-    hosts: Vec<&'a str>,
+    /// Names of mail hosts, some with an asterisk.
+    hosts: Box<[Box<str>]>,
+}
+
+impl Policy {
+    /// Whether the domain says that it has no policy any more.
+    pub(crate) fn is_none(&self) -> bool {
+        self.mode == "none"
+    }
+
+    /// Whether mail for the domain may go to this host.
+    pub(crate) fn names(&self, host: &str) -> bool {
+        self.hosts.iter().any(|pattern| matches(pattern, host))
+    }
 }
 
 /// Reads and judges the record and the policy.
@@ -30,7 +47,35 @@ pub(super) async fn look(
     domain: &str,
     found: &Result<Hosts, Failure>,
 ) -> Result<(), Failure> {
-    let invalid = |why: String| Failure::new(Reason::MtaStsInvalid, format_args!("MTA-STS of {domain}: {why}"));
+    let policy_hosts = PolicyHosts { port: settings.mta_sts_port, tls: &settings.tls_config };
+    let policy = find(questions, recorder, &policy_hosts, domain).await?;
+    if policy.is_none() {
+        return Ok(());
+    }
+    let found = found.as_ref().map_err(Clone::clone)?;
+    let mut missing = None;
+    for host in &found.hosts {
+        let names = policy.names(&host.name);
+        recorder.read_with(&MTA_STS_MX_MATCH, &[&host.name], f64::from(u8::from(names)));
+        if !names && missing.is_none() {
+            missing = Some(invalid(domain, format_args!("the policy does not name the mail host {}", host.name)));
+        }
+    }
+    missing.map_or(Ok(()), Err)
+}
+
+fn invalid(domain: &str, why: impl fmt::Display) -> Failure {
+    Failure::new(Reason::MtaStsInvalid, format_args!("MTA-STS of {domain}: {why}"))
+}
+
+/// Asks for the record and fetches the policy.
+pub(crate) async fn find(
+    questions: &mut Questions<'_>,
+    recorder: &mut Recorder,
+    policy_hosts: &PolicyHosts<'_>,
+    domain: &str,
+) -> Result<Policy, Failure> {
+    recorder.enter(MTA_STS);
     let records = questions.texts(&format!("_mta-sts.{domain}"), "v=STSv1", Some(b';')).await?;
     let id = match &*records {
         [] => Err("there is no record".to_owned()),
@@ -38,9 +83,9 @@ pub(super) async fn look(
         several => Err(format!("{} records, and one is allowed", several.len())),
     };
     recorder.read(&MTA_STS_RECORD_VALID, f64::from(u8::from(id.is_ok())));
-    let id = id.map_err(invalid)?;
+    let id = id.map_err(|why| invalid(domain, why))?;
 
-    let body = fetch::fetch(questions.net, recorder, settings, domain).await;
+    let body = fetch::fetch(questions.net, recorder, policy_hosts, domain).await;
     let body = body.inspect_err(|failure| {
         if failure.reason().is_shortage() {
             recorder.forget(&MTA_STS_POLICY_VALID);
@@ -49,23 +94,11 @@ pub(super) async fn look(
         }
     })?;
     recorder.read(&MTA_STS_POLICY_VALID, 0.0);
-    let policy = read(&body).map_err(|why| invalid(format!("the policy: {why}")))?;
+    let policy = read(&body).map_err(|why| invalid(domain, format_args!("the policy: {why}")))?;
     recorder.read(&MTA_STS_POLICY_VALID, 1.0);
     recorder.read_with(&MTA_STS_INFO, &[id, policy.mode], 1.0);
     recorder.read(&MTA_STS_MAX_AGE, f64::from(policy.max_age));
-    if policy.mode == "none" {
-        return Ok(());
-    }
-    let found = found.as_ref().map_err(Clone::clone)?;
-    let mut missing = None;
-    for host in &found.hosts {
-        let names = policy.hosts.iter().any(|pattern| matches(pattern, &host.name));
-        recorder.read_with(&MTA_STS_MX_MATCH, &[&host.name], f64::from(u8::from(names)));
-        if !names && missing.is_none() {
-            missing = Some(invalid(format!("the policy does not name the mail host {}", host.name)));
-        }
-    }
-    missing.map_or(Ok(()), Err)
+    Ok(policy)
 }
 
 /// The id of a record (RFC 8461 section 3.1).
@@ -77,7 +110,7 @@ fn id(text: &str) -> Result<&str, String> {
 }
 
 /// RFC 8461 section 3.2. Fields that are not known are passed over; of one that stands there twice the first counts.
-fn read(body: &[u8]) -> Result<Policy<'_>, String> {
+fn read(body: &[u8]) -> Result<Policy, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
     let (mut version, mut mode, mut max_age, mut hosts) = (None, None, None, Vec::new());
     for line in text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)) {
@@ -90,7 +123,7 @@ fn read(body: &[u8]) -> Result<Policy<'_>, String> {
             "version" => version = version.or(Some(value)),
             "mode" => mode = mode.or(Some(value)),
             "max_age" => max_age = max_age.or(Some(value)),
-            "mx" => hosts.push(pattern(value)?),
+            "mx" => hosts.push(pattern(value)?.into()),
             _ => {}
         }
     }
@@ -99,18 +132,16 @@ fn read(body: &[u8]) -> Result<Policy<'_>, String> {
         Some(other) => return Err(format!("its version is {other:?}, not \"STSv1\"")),
         None => return Err("its version is missing".to_owned()),
     }
-    let mode = match mode {
-        Some(mode @ ("enforce" | "testing" | "none")) => mode,
-        Some(other) => return Err(format!("{other:?} is no mode")),
-        None => return Err("its mode is missing".to_owned()),
-    };
+    let mode = mode.ok_or("its mode is missing")?;
+    let known = ["enforce", "testing", "none"].into_iter().find(|known| *known == mode);
+    let mode = known.ok_or_else(|| format!("{mode:?} is no mode"))?;
     let max_age = max_age.ok_or("its max_age is missing")?;
     let seconds = max_age.parse().ok().filter(|seconds| *seconds <= MAX_AGE_MAX && !max_age.starts_with('+'));
     let seconds = seconds.ok_or_else(|| format!("max_age {max_age:?} is no number up to {MAX_AGE_MAX}"))?;
     if hosts.is_empty() && mode != "none" {
         return Err("it names no mail host".to_owned());
     }
-    Ok(Policy { mode, max_age: seconds, hosts })
+    Ok(Policy { mode, max_age: seconds, hosts: hosts.into() })
 }
 
 /// A host, or `*.` and a domain.
@@ -136,11 +167,15 @@ mod tests {
     #[test]
     fn a_policy_is_read() {
         let text = b"version: STSv1\r\nmode: enforce\r\nmx: mail.example.com\r\nmx: *.example.net\nmax_age: 604800\r\nnew: x\r\n";
-        let policy = Policy { mode: "enforce", max_age: 604_800, hosts: vec!["mail.example.com", "*.example.net"] };
+        let policy = Policy {
+            mode: "enforce",
+            max_age: 604_800,
+            hosts: ["mail.example.com", "*.example.net"].map(Into::into).into(),
+        };
         assert_eq!(read(text), Ok(policy));
         assert_eq!(
             read(b"version: STSv1\nmode: none\nmax_age: 0"),
-            Ok(Policy { mode: "none", max_age: 0, hosts: vec![] })
+            Ok(Policy { mode: "none", max_age: 0, hosts: [].into() })
         );
         for wrong in [
             "",

@@ -18,12 +18,12 @@ type Known = Result<Option<Answer>, Failure>;
 
 /// Asks the module's name servers.
 pub(crate) struct Questions<'a> {
-    pub(super) net: &'a Net,
+    pub(crate) net: &'a Net,
     known: HashMap<(String, RecordType), Known>,
 }
 
 /// That nothing is known, and why.
-pub(super) fn unknown(why: impl std::fmt::Display) -> Failure {
+pub(crate) fn unknown(why: impl std::fmt::Display) -> Failure {
     Failure::new(Reason::PolicyUnknown, why)
 }
 
@@ -33,7 +33,7 @@ impl<'a> Questions<'a> {
     }
 
     /// The records of a name, which needs no final dot; `None` if there are none.
-    pub(super) async fn ask(&mut self, name: &str, kind: RecordType) -> Known {
+    pub(crate) async fn ask(&mut self, name: &str, kind: RecordType) -> Known {
         let mut key = (name.to_ascii_lowercase(), kind);
         if !key.0.ends_with('.') {
             key.0.push('.');
@@ -74,13 +74,13 @@ impl<'a> Questions<'a> {
     }
 
     /// The addresses of one family; `None` if there are none.
-    pub(super) async fn addresses(&mut self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, Failure> {
+    pub(crate) async fn addresses(&mut self, name: &str, kind: RecordType) -> Result<Vec<IpAddr>, Failure> {
         let answer = self.ask(name, kind).await?;
         Ok(answer.map_or_else(Vec::new, |answer| answer.data.iter().filter_map(RData::ip_addr).collect()))
     }
 
     /// The names of an address, without the final dot.
-    pub(super) async fn names(&mut self, address: IpAddr) -> Result<Vec<String>, Failure> {
+    pub(crate) async fn names(&mut self, address: IpAddr) -> Result<Vec<String>, Failure> {
         let Some(answer) = self.ask(&Name::from(address).to_ascii(), RecordType::PTR).await? else {
             return Ok(Vec::new());
         };

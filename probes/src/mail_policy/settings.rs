@@ -15,7 +15,7 @@ const SELECTORS_MAX: usize = 16;
 /// Most senders of one module. Chosen: more have their addresses in a block.
 const SENDERS_MAX: usize = 8;
 /// HTTPS (RFC 9110 section 4.2.2).
-const HTTPS: NonZeroU16 = NonZeroU16::new(443).expect("443 is not zero");
+pub(crate) const HTTPS: NonZeroU16 = NonZeroU16::new(443).expect("443 is not zero");
 
 /// What a domain can publish for its mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,7 +93,8 @@ impl Default for Settings {
     }
 }
 
-fn client(settings: TlsSettings) -> Tls {
+/// A client for policy hosts.
+pub(crate) fn client(settings: TlsSettings) -> Tls {
     Tls::new(settings, &["http/1.1"])
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::failure::{Failure, Reason, shown};
@@ -96,6 +97,34 @@ impl Channel {
         tls: &Tls,
         name: &str,
     ) -> Result<(Self, Session), Failure> {
+        let (stream, buffer) = self.into_plain()?;
+        let (stream, session) = tls.handshake(net, recorder, stream, name).await?;
+        Ok((Self { wire: Wire::Encrypted(Box::new(stream)), buffer, unread: 0..0 }, session))
+    }
+
+    /// As [`Self::encrypt`], but a certificate that is not trusted does not end it: whoever calls this must look at
+    /// [`Session::seen`] before anything is said.
+    pub async fn encrypt_unjudged(
+        self,
+        net: &Net,
+        recorder: &mut Recorder,
+        tls: &Tls,
+        name: &str,
+    ) -> Result<(Self, Session), Failure> {
+        let (stream, buffer) = self.into_plain()?;
+        let (stream, session) = tls.examine(net, recorder, stream, name).await.1?;
+        Ok((Self { wire: Wire::Encrypted(Box::new(stream)), buffer, unread: 0..0 }, session))
+    }
+
+    /// The certificates that the peer showed in the order sent; none while nothing is encrypted.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        match &self.wire {
+            Wire::Plain(_) => &[],
+            Wire::Encrypted(stream) => stream.get_ref().1.peer_certificates().unwrap_or_default(),
+        }
+    }
+
+    fn into_plain(self) -> Result<(TcpStream, Box<[u8; READ_BYTES]>), Failure> {
         let early = self.unread();
         if !early.is_empty() {
             // Taken for a part of the encrypted dialogue it would be somebody else's words (CVE-2011-0411).
@@ -105,11 +134,10 @@ impl Channel {
                 format_args!("plain text where encryption should begin: {text}"),
             ));
         }
-        let Wire::Plain(stream) = self.wire else {
-            return Err(Failure::new(Reason::ProtocolError, "the connection is encrypted already"));
-        };
-        let (stream, session) = tls.handshake(net, recorder, stream, name).await?;
-        Ok((Self { wire: Wire::Encrypted(Box::new(stream)), ..self }, session))
+        match self.wire {
+            Wire::Plain(stream) => Ok((stream, self.buffer)),
+            Wire::Encrypted(_) => Err(Failure::new(Reason::ProtocolError, "the connection is encrypted already")),
+        }
     }
 
     /// The next line, without its end (CR LF or LF), of at most `bytes_max`.

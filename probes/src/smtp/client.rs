@@ -4,8 +4,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use rustls_pki_types::CertificateDer;
+
 use crate::failure::{Failure, Reason, shown};
-use crate::net::{Channel, Net, Source, Tls};
+use crate::net::{Channel, Net, Source, Tls, Trust};
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
 use crate::smtp::judge::Command;
 use crate::smtp::measures::{ENHANCED_STATUS_INFO, REPLY_CODE};
@@ -108,17 +110,20 @@ impl Client {
         Ok(reply)
     }
 
-    /// Puts encryption in between, after the server agreed to it (RFC 3207 section 4).
+    /// Puts encryption in between, after the server agreed to it (RFC 3207 section 4). What it showed is written down,
+    /// trusted or not; then `judge` says whether the connection may go on.
     pub(crate) async fn encrypt(
         &mut self,
         net: &Net,
         recorder: &mut Recorder,
         tls: &Tls,
         name: &str,
+        judge: impl FnOnce(&mut Recorder, &Trust, &[CertificateDer<'_>]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let Some(channel) = self.channel.take() else { return Err(closed("before the encryption")) };
-        let (channel, session) = channel.encrypt(net, recorder, tls, name).await?;
+        let (channel, session) = channel.encrypt_unjudged(net, recorder, tls, name).await?;
         session.read(recorder, true);
+        judge(recorder, session.seen().trust(), channel.certificates())?;
         self.channel = Some(channel);
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! The order of the dialogue: greeting, EHLO, STARTTLS, EHLO, AUTH, MAIL, RCPT, RSET, QUIT, and between them what must
 //! be refused. No message is ever sent.
 
+use rustls_pki_types::CertificateDer;
+
 use crate::failure::{Failure, Reason};
-use crate::net::Net;
+use crate::net::{Net, Trust};
 use crate::phase::Phase;
 use crate::recorder::Recorder;
 use crate::smtp::address::Mailbox;
@@ -12,6 +14,7 @@ use crate::smtp::greylist::Greylist;
 use crate::smtp::judge::{Command, denies_relaying, judge};
 use crate::smtp::login;
 use crate::smtp::measures::{INVALID_RCPT_REJECTED, OPEN_RELAY, RCPT_ACCEPTED};
+use crate::smtp::policies::Demands;
 use crate::smtp::settings::{Encryption, Protocol, SmtpSettings, Starttls};
 
 /// The server's first words are waited for.
@@ -39,6 +42,8 @@ pub(crate) struct Question<'a> {
     pub(crate) recipients: &'a [Mailbox],
     /// The name the certificate is verified for.
     pub(crate) certificate_name: &'a str,
+    /// What the channel is judged by besides.
+    pub(crate) demands: Demands<'a>,
 }
 
 impl Question<'_> {
@@ -61,12 +66,12 @@ impl Question<'_> {
     /// The dialogue up to the point where sender and recipients are named.
     pub(crate) async fn prepare(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
         if self.settings.encryption == Encryption::FromTheStart {
-            client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await?;
+            self.handshake(net, recorder, client).await?;
         }
         recorder.enter(GREETING);
         judge(Command::Greeting, "", &client.reply(recorder, Command::Greeting).await?)?;
         let mut capabilities = self.introduce(recorder, client).await?;
-        if self.goes_encrypted(&capabilities)? {
+        if self.goes_encrypted(recorder, &capabilities)? {
             self.encrypt(net, recorder, client).await?;
             // What was said in the open may have been changed on the way (RFC 3207 section 4.2).
             capabilities = self.introduce(recorder, client).await?;
@@ -121,22 +126,32 @@ impl Question<'_> {
         Ok(capabilities)
     }
 
-    fn goes_encrypted(&self, capabilities: &Capabilities) -> Result<bool, Failure> {
+    fn goes_encrypted(&self, recorder: &mut Recorder, capabilities: &Capabilities) -> Result<bool, Failure> {
         let Encryption::OnTheWay(starttls) = self.settings.encryption else { return Ok(false) };
-        match (starttls, capabilities.starttls()) {
-            (Starttls::Never, _) | (Starttls::Optional, false) => Ok(false),
-            (Starttls::Optional | Starttls::Required, true) => Ok(true),
-            (Starttls::Required, false) => {
-                Err(Failure::new(Reason::StarttlsMissing, "the server does not offer STARTTLS"))
-            }
+        if starttls == Starttls::Never {
+            return Ok(false);
         }
+        let offered = capabilities.starttls();
+        self.demands.judge_offer(recorder, offered)?;
+        if starttls == Starttls::Required && !offered {
+            return Err(Failure::new(Reason::StarttlsMissing, "the server does not offer STARTTLS"));
+        }
+        Ok(offered)
     }
 
     async fn encrypt(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
         recorder.enter(STARTTLS);
         let reply = client.ask(recorder, Command::Starttls, "STARTTLS").await?;
         judge(Command::Starttls, "STARTTLS", &reply)?;
-        client.encrypt(net, recorder, &self.settings.tls_config, self.certificate_name).await
+        self.handshake(net, recorder, client).await
+    }
+
+    async fn handshake(&self, net: &Net, recorder: &mut Recorder, client: &mut Client) -> Result<(), Failure> {
+        let tls = &self.settings.tls_config;
+        let judge = |recorder: &mut Recorder, trust: &Trust, chain: &[CertificateDer<'_>]| {
+            self.demands.judge(net, recorder, tls, trust, chain)
+        };
+        client.encrypt(net, recorder, tls, self.certificate_name, judge).await
     }
 
     /// Names sender and recipients. A greylist learns from the answers.

@@ -1,5 +1,6 @@
 //! What is read off mail servers.
 
+use crate::mail_policy::measures as policy;
 use crate::measure::{Measure, Unit};
 
 pub(crate) static MX_RECORDS: Measure =
@@ -80,6 +81,36 @@ pub(crate) static OPEN_RELAY: Measure = Measure::level(
     "1 if the server would have taken a stranger's message for somebody elsewhere.",
 );
 
+pub(crate) static STARTTLS_STRIPPED: Measure = Measure::level(
+    "probe_smtp_starttls_stripped",
+    Unit::None,
+    "1 if the server does not offer STARTTLS though its TLSA records or the MTA-STS policy ask for it: somebody on the \
+     way may have taken it out. Absent where neither does.",
+);
+pub(crate) static TLS_VERIFIED: Measure = Measure::level(
+    "probe_tls_verified",
+    Unit::None,
+    "1 if the encryption holds by this method (webpki, dane, mta_sts), 0 if not. Absent where the method does not apply \
+     or nothing is known.",
+)
+.labels(&["method"]);
+pub(crate) static DANE_RECORDS: Measure =
+    Measure::level("probe_dane_tlsa_records", Unit::None, "TLSA records of the mail host at the server's port.");
+pub(crate) static DANE_USABLE: Measure =
+    Measure::level("probe_dane_tlsa_usable", Unit::None, "Of these, records that mail servers can use.");
+pub(crate) static DANE_SECURE: Measure = Measure::level(
+    "probe_dane_dnssec_secure",
+    Unit::None,
+    "1 if the TLSA records, and the MX record that names the host, are verified (DNSSEC). Absent if that is not known.",
+);
+pub(crate) static DANE_MATCH: Measure = Measure::level(
+    "probe_dane_match",
+    Unit::None,
+    "Of the usable TLSA records, those that mean a certificate which the server shows now.",
+);
+pub(crate) static MTA_STS_MX_MATCH: Measure =
+    Measure::level("probe_mta_sts_mx_match", Unit::None, "1 if the MTA-STS policy names the mail host.");
+
 /// All of them.
 pub(crate) const ALL: &[&Measure] = &[
     &MX_RECORDS,
@@ -101,6 +132,17 @@ pub(crate) const ALL: &[&Measure] = &[
     &GREYLISTED,
     &GREYLIST_PENDING,
     &GREYLIST_LAST_DELAY,
+    &STARTTLS_STRIPPED,
+    &TLS_VERIFIED,
+    &DANE_RECORDS,
+    &DANE_USABLE,
+    &DANE_SECURE,
+    &DANE_MATCH,
+    &MTA_STS_MX_MATCH,
+    &policy::MTA_STS_RECORD_VALID,
+    &policy::MTA_STS_POLICY_VALID,
+    &policy::MTA_STS_INFO,
+    &policy::MTA_STS_MAX_AGE,
     &AUTH_OK,
     &BAD_AUTH_REJECTED,
     &INVALID_RCPT_REJECTED,

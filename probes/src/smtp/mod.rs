@@ -14,9 +14,12 @@
 //! | `client` | how commands and replies travel |
 //! | `judge` | what a reply means |
 //! | `greylist` | what earlier runs learned of strangers' waiting |
+//! | `tls_policy` | by which methods encryption is judged |
+//! | `policies` | TLSA records and MTA-STS, and the verdicts by them |
 //! | `wire`, `capabilities` | what a reply says |
 //!
-//! Nothing here sends a message or knows DANE and MTA-STS.
+//! Nothing here sends a message. What a domain publishes is read by kind `mail_policy`'s code; here it is held against what
+//! the servers show.
 
 pub(crate) mod address;
 pub(crate) mod asked;
@@ -27,10 +30,12 @@ mod greylist;
 pub(crate) mod judge;
 pub(crate) mod login;
 pub(crate) mod measures;
+pub(crate) mod policies;
 pub(crate) mod servers;
 pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls_policy;
 pub(crate) mod wire;
 
 use std::sync::Arc;
@@ -41,6 +46,7 @@ use tokio::time::{Instant, timeout_at};
 use settings::SmtpSettings;
 
 use crate::failure::{Failure, Reason};
+use crate::mail_policy::{FETCH, MTA_STS, TLSA};
 use crate::measure::Measure;
 use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::phase::Phase;
@@ -55,6 +61,7 @@ use crate::smtp::login::{AUTH, BAD_AUTH};
 use crate::smtp::measures::{
     DELIVERABLE, MX_PREFERENCE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
 };
+use crate::smtp::policies::Policies;
 use crate::smtp::servers::Server;
 use crate::smtp::settings::Require;
 use crate::target::{Invalid, Target};
@@ -80,8 +87,25 @@ impl Probe for Smtp {
         "Would the domain's mail servers take a message? Asks each up to RCPT TO and sends no message.";
     const TARGET: &'static str = "a domain (example.org: every mail host of its MX), or one server with a port or in \
                                   brackets (mx.example.org:25, [2001:db8::1]:25)";
-    const PHASES: &'static [Phase] =
-        &[RESOLVE, CONNECT, GREETING, EHLO, STARTTLS, TLS, BAD_AUTH, AUTH, MAIL, RCPT, RCPT_INVALID, RELAY, RSET, QUIT];
+    const PHASES: &'static [Phase] = &[
+        RESOLVE,
+        MTA_STS,
+        FETCH,
+        TLSA,
+        CONNECT,
+        GREETING,
+        EHLO,
+        STARTTLS,
+        TLS,
+        BAD_AUTH,
+        AUTH,
+        MAIL,
+        RCPT,
+        RCPT_INVALID,
+        RELAY,
+        RSET,
+        QUIT,
+    ];
     const HAS_STEPS: bool = true;
     const MEASURES: &'static [&'static Measure] = measures::ALL;
     type Settings = SmtpSettings;
@@ -92,6 +116,7 @@ impl Probe for Smtp {
             Some(given) => given.clone(),
             None => vec![Mailbox::postmaster(asked.domain())],
         };
+        settings.tls_policy.fits(&asked)?;
         Ok(Self { settings: Arc::clone(settings), asked, recipients })
     }
 
@@ -105,6 +130,8 @@ impl Probe for Smtp {
         let whole = recorder.deadline() - recorder.started();
         let end = recorder.deadline() - whole / RESERVE_DIVISOR;
         let servers = servers::find(net, recorder, &self.asked, &self.settings, end).await?;
+        let mut policies = Policies::new(net, &self.settings.tls_policy, self.asked.domain());
+        policies.find(recorder, end).await;
         let mut failures = Vec::new();
         let mut accepting = 0_u32;
         let mut left = servers.len();
@@ -113,7 +140,7 @@ impl Probe for Smtp {
             recorder.step(&server.step);
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
             let limit = recorder.share(end, left);
-            let outcome = self.ask(net, recorder, &server, limit).await;
+            let outcome = self.ask(net, recorder, &server, &mut policies, limit).await;
             write_down(recorder, &server, &outcome);
             recorder.leave_step();
             match outcome {
@@ -159,12 +186,21 @@ fn verdict(require: Require, accepting: u32, failures: Vec<Failure>) -> Result<(
 
 impl Smtp {
     /// Asks one server, within its share of the time.
-    async fn ask(&self, net: &Net, recorder: &mut Recorder, server: &Server, limit: Instant) -> Result<(), Failure> {
+    async fn ask(
+        &self,
+        net: &Net,
+        recorder: &mut Recorder,
+        server: &Server,
+        policies: &mut Policies<'_>,
+        limit: Instant,
+    ) -> Result<(), Failure> {
         let peer = *server.place.as_ref().map_err(Clone::clone)?;
+        let demands = policies.of(recorder, server, peer.port(), limit).await;
         let question = Question {
             settings: &self.settings,
             recipients: &self.recipients,
             certificate_name: &server.certificate_name,
+            demands,
         };
         let began = recorder.now();
         let mut client = None;

@@ -11,11 +11,12 @@ use hickory_proto::rr::{RData, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Reason, shown};
-use crate::net::{Net, RESOLVE, ResolverError};
+use crate::net::{Net, RESOLVE, ResolverError, Security};
 use crate::recorder::Recorder;
 use crate::smtp::asked::Asked;
 use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
 use crate::smtp::settings::{Addresses, SmtpSettings};
+use crate::smtp::tls_policy::Demand;
 use crate::target::host_name;
 
 /// Most mail hosts that are asked. Chosen: large providers name five to seven.
@@ -37,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) certificate_name: Arc<str>,
     /// The preference of its MX record, if it has one.
     pub(crate) preference: Option<u16>,
+    /// What is known of the truth of its MX record; secure where the operator names the host.
+    pub(crate) security: Security,
     /// Where it listens, or why that is not known.
     pub(crate) place: Result<SocketAddr, Failure>,
 }
@@ -49,6 +52,7 @@ struct Host {
     name: Arc<str>,
     certificate_name: Arc<str>,
     preference: Option<u16>,
+    security: Security,
     port: NonZeroU16,
 }
 
@@ -61,12 +65,13 @@ pub(crate) async fn find(
     end: Instant,
 ) -> Result<Vec<Server>, Failure> {
     let hosts = match asked {
-        Asked::Domain(domain) => hosts_of(net, recorder, domain, settings.port).await?,
+        Asked::Domain(domain) => hosts_of(net, recorder, domain, settings).await?,
         Asked::Host { host, port, certificate_name } => vec![Host {
             lookup: Ok(host.to_string()),
             name: (**host).into(),
             certificate_name: (**certificate_name).into(),
             preference: None,
+            security: Security::Secure,
             port: *port,
         }],
     };
@@ -87,6 +92,7 @@ pub(crate) async fn find(
                 step: Arc::clone(&host.name),
                 certificate_name: host.certificate_name,
                 preference: host.preference,
+                security: host.security,
                 place: Err(recorder.leg_failed(failure)),
             }),
             Ok(found) => {
@@ -110,7 +116,8 @@ fn server(host: &Host, address: IpAddr) -> Server {
         format!("{} {address}", host.name).into()
     };
     let certificate_name = Arc::clone(&host.certificate_name);
-    Server { step, certificate_name, preference: host.preference, place: Ok(SocketAddr::new(address, host.port.get())) }
+    let place = Ok(SocketAddr::new(address, host.port.get()));
+    Server { step, certificate_name, preference: host.preference, security: host.security, place }
 }
 
 async fn addresses(
@@ -130,17 +137,35 @@ async fn addresses(
 }
 
 /// The mail hosts of a domain.
-async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: NonZeroU16) -> Result<Vec<Host>, Failure> {
+async fn hosts_of(
+    net: &Net,
+    recorder: &mut Recorder,
+    domain: &str,
+    settings: &SmtpSettings,
+) -> Result<Vec<Host>, Failure> {
+    let port = settings.port;
     recorder.enter(RESOLVE);
     // The final dot keeps the system's search list out: mail for a domain goes to no other.
     let absolute = format!("{domain}.");
-    let mut records = match net.resolver().lookup(&absolute, RecordType::MX).await {
-        Ok(data) => {
-            data.into_iter().filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None }).collect()
-        }
-        Err(ResolverError { reason: Reason::DnsNodata, .. }) => Vec::new(),
+    let tls_policy = &settings.tls_policy;
+    // Only where it matters: proofs cost more questions.
+    let found = if tls_policy.dane == Demand::Ignore {
+        net.resolver().lookup(&absolute, RecordType::MX).await.map(|data| (data, Security::Unknown))
+    } else {
+        let answer = net.resolver().answer(&absolute, RecordType::MX).await;
+        answer.map(|answer| {
+            let security = answer.security(tls_policy.trust_dnssec);
+            (answer.data, security)
+        })
+    };
+    let (data, security) = match found {
+        Ok(found) => found,
+        // That there is none is not proved here.
+        Err(ResolverError { reason: Reason::DnsNodata, .. }) => (Vec::new(), Security::Unknown),
         Err(error) => return Err(error.into()),
     };
+    let mut records: Vec<MX> =
+        data.into_iter().filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None }).collect();
     recorder.read(&MX_RECORDS, records.len() as f64);
     recorder.read(&MX_IMPLICIT, f64::from(u8::from(records.is_empty())));
     let is_null = |mx: &MX| mx.exchange.is_root();
@@ -158,6 +183,7 @@ async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: NonZer
             certificate_name: Arc::clone(&name),
             name,
             preference: None,
+            security,
             port,
         }]);
     }
@@ -167,7 +193,7 @@ async fn hosts_of(net: &Net, recorder: &mut Recorder, domain: &str, port: NonZer
         recorder.note(format_args!("{} of {} MX records are left out", records.len() - HOSTS_MAX, records.len()));
         records.truncate(HOSTS_MAX);
     }
-    Ok(records.iter().map(|mx| host_of(recorder, mx, port)).collect())
+    Ok(records.iter().map(|mx| Host { security, ..host_of(recorder, mx, port) }).collect())
 }
 
 fn host_of(recorder: &mut Recorder, mx: &MX, port: NonZeroU16) -> Host {
@@ -181,5 +207,12 @@ fn host_of(recorder: &mut Recorder, mx: &MX, port: NonZeroU16) -> Host {
         }
     };
     recorder.note(format_args!("MX {} {name}", mx.preference));
-    Host { lookup, certificate_name: Arc::clone(&name), name, preference: Some(mx.preference), port }
+    Host {
+        lookup,
+        certificate_name: Arc::clone(&name),
+        name,
+        preference: Some(mx.preference),
+        security: Security::Unknown,
+        port,
+    }
 }

@@ -12,6 +12,7 @@ use crate::sasl::{Account, Mechanism};
 use crate::secret::Secret;
 use crate::settings::{IpProtocol, SourceAddress, Span, yes};
 use crate::smtp::address::{EhloName, Mailbox, ReversePath};
+use crate::smtp::tls_policy::{self, TlsPolicy};
 
 /// SMTP between servers (RFC 5321 section 4.5.4.2).
 const SMTP: NonZeroU16 = NonZeroU16::new(25).expect("25 is not zero");
@@ -37,6 +38,7 @@ pub(crate) struct SmtpSettings {
     pub(crate) require: Require,
     pub(crate) encryption: Encryption,
     pub(crate) tls_config: Tls,
+    pub(crate) tls_policy: TlsPolicy,
     pub(crate) ehlo_name: Option<EhloName>,
     pub(crate) account: Option<Account>,
     pub(crate) mail_from: ReversePath,
@@ -74,6 +76,8 @@ struct Written {
     #[serde(deserialize_with = "tls")]
     #[schemars(with = "TlsSettings")]
     tls_config: Tls,
+    /// By which methods the encryption is judged, and which verdicts decide.
+    tls_policy: tls_policy::Written,
     /// Name the probe greets with; by default its own address in brackets.
     ehlo_name: Option<EhloName>,
     /// Who logs in; nobody if absent.
@@ -133,6 +137,7 @@ impl Default for Written {
             tls: false,
             starttls: Starttls::default(),
             tls_config: Tls::new(TlsSettings::default(), &[]),
+            tls_policy: tls_policy::Written::default(),
             ehlo_name: None,
             username: None,
             password: None,
@@ -170,6 +175,7 @@ impl Written {
             addresses: self.addresses,
             require: self.require,
             encryption,
+            tls_policy: self.tls_policy.understood(encryption, &self.tls_config)?,
             tls_config: self.tls_config,
             ehlo_name: self.ehlo_name,
             account,

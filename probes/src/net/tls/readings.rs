@@ -33,6 +33,10 @@ static VERSION_INFO: Measure =
 static CIPHER_INFO: Measure =
     Measure::level("probe_tls_cipher_info", Unit::Info, "Cipher suite agreed on.").labels(&["cipher"]);
 
+static KEY_EXCHANGE_INFO: Measure =
+    Measure::level("probe_tls_key_exchange_info", Unit::Info, "Group of the key exchange agreed on.")
+        .labels(&["group"])
+        .extra();
 static CERT_NOT_AFTER: Measure = Measure::level(
     "probe_tls_certificate_not_after_timestamp_seconds",
     Unit::Timestamp,
@@ -61,6 +65,7 @@ pub(crate) const MEASURES: &[&Measure] = &[
     &LAST_CHAIN_INFO,
     &VERSION_INFO,
     &CIPHER_INFO,
+    &KEY_EXCHANGE_INFO,
     &CERT_NOT_AFTER,
     &CERT_NOT_BEFORE,
     &CERT_VERIFIED,
@@ -114,12 +119,16 @@ impl Session {
     /// Writes down the metrics that blackbox_exporter shows of a channel; `with_cipher` where it shows the suite. What
     /// an earlier channel of the same leg left is forgotten: a run can start TLS inside TLS.
     pub fn read(&self, recorder: &mut Recorder, with_cipher: bool) {
-        for measure in [&EARLIEST_EXPIRY, &LAST_CHAIN_INFO, &VERSION_INFO, &CIPHER_INFO] {
+        for measure in [&EARLIEST_EXPIRY, &LAST_CHAIN_INFO, &VERSION_INFO, &CIPHER_INFO, &KEY_EXCHANGE_INFO] {
             recorder.forget(measure);
         }
         recorder.read_with(&VERSION_INFO, &[self.version], 1.0);
         if with_cipher {
             recorder.read_with(&CIPHER_INFO, &[&self.cipher], 1.0);
+        }
+        // Not known of every way to agree on keys.
+        if !self.key_exchange.is_empty() {
+            recorder.read_with(&KEY_EXCHANGE_INFO, &[self.key_exchange], 1.0);
         }
         self.seen.read_certificate(recorder);
     }

@@ -26,7 +26,7 @@ struct Root {
 
 impl Roots {
     /// The authorities among these certificates; what cannot be read is left out.
-    fn of(certificates: impl Iterator<Item = CertificateDer<'static>>) -> Self {
+    pub(super) fn of(certificates: impl Iterator<Item = CertificateDer<'static>>) -> Self {
         let mut roots = Self::default();
         for der in certificates {
             let Ok((_, certificate)) = X509Certificate::from_der(&der) else { continue };

@@ -5,6 +5,7 @@ mod domain;
 mod greylist;
 mod login;
 mod misfortunes;
+mod verdicts;
 
 use std::sync::Arc;
 use std::time::Duration;
