@@ -23,6 +23,7 @@ mod reload;
 mod revocation;
 mod round_trip;
 mod secrets;
+mod signed_mail;
 mod submission;
 #[path = "../support/mod.rs"]
 mod support;

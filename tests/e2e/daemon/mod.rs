@@ -6,6 +6,7 @@ pub(crate) mod blackbox;
 pub(crate) mod dovecot;
 pub(crate) mod nginx;
 pub(crate) mod office;
+pub(crate) mod opendkim;
 pub(crate) mod openssl;
 pub(crate) mod postfix;
 pub(crate) mod postgrey;

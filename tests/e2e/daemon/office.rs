@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tuermer_probes::testkit::Authority;
+use tuermer_probes::testkit::{Authority, Leaf};
 
 use super::dovecot::Dovecot;
 use super::nginx::Pem;
@@ -28,8 +28,13 @@ pub(crate) struct Office {
 impl Office {
     /// Starts both; `settings` are lines for Postfix's main.cf.
     pub(crate) fn start(settings: &str) -> Option<Self> {
+        Self::start_with(settings, |authority| authority.leaf(&["mail.town.example"]))
+    }
+
+    /// The same with a certificate of the test's.
+    pub(crate) fn start_with(settings: &str, leaf: impl FnOnce(&Authority) -> Leaf) -> Option<Self> {
         let authority = Authority::new();
-        let leaf = authority.leaf(&["mail.town.example"]);
+        let leaf = leaf(&authority);
         let pem = Pem { certificate: &leaf.pem, key: &leaf.key_pem };
         let folder = folder();
         let ca = folder.path().join("ca.pem");
