@@ -12,7 +12,7 @@ use crate::failure::{Failure, Reason};
 use crate::memory::{Drawer, Fact};
 use crate::recorder::Recorder;
 use crate::smtp::address::{Mailbox, ReversePath};
-use crate::smtp::measures::{GREYLIST_LAST_DELAY, GREYLIST_PENDING, GREYLISTED};
+use crate::smtp::measures::{GREYLIST_DELAY, GREYLIST_EVENTS, GREYLIST_LAST_DELAY, GREYLIST_PENDING, GREYLISTED};
 use crate::smtp::settings::{Greylisting, SmtpSettings};
 
 /// How long after the last refusal a later answer still belongs to it. As long as servers commonly wait for a sender to
@@ -44,6 +44,7 @@ impl<'a> Greylist<'a> {
         let now = recorder.now();
         let Some(fact) = self.memory.recall(now, &self.case()) else { return };
         let delay = now.saturating_duration_since(fact.since);
+        recorder.read(&GREYLIST_DELAY, delay.as_secs_f64());
         recorder.read(&GREYLIST_LAST_DELAY, delay.as_secs_f64());
         recorder.note(format_args!("no longer greylisted, {delay:.0?} after the first try"));
         self.memory.forget(&self.case());
@@ -59,6 +60,7 @@ impl<'a> Greylist<'a> {
         let reason = outcome.as_ref().err().map(Failure::reason);
         let is_greylisted = reason == Some(Reason::Greylisted);
         recorder.read(&GREYLISTED, f64::from(u8::from(is_greylisted)));
+        recorder.read(&GREYLIST_EVENTS, f64::from(u8::from(is_greylisted)));
         let pending = if is_greylisted { self.refused(recorder) } else { Duration::ZERO };
         recorder.read(&GREYLIST_PENDING, pending.as_secs_f64());
         if matches!(reason, Some(Reason::RecipientRefused | Reason::SenderRefused | Reason::MailboxFull)) {

@@ -9,6 +9,11 @@ pub(crate) static MX_NULL: Measure =
     Measure::level("probe_mail_mx_null", Unit::None, "1 if the domain says by a null MX that it takes no mail.");
 pub(crate) static MX_IMPLICIT: Measure =
     Measure::level("probe_mail_mx_implicit", Unit::None, "1 if the domain has no MX and its own address stands in.");
+pub(crate) static MX_USABLE: Measure = Measure::level(
+    "probe_mail_mx_usable",
+    Unit::None,
+    "Mail hosts of the domain of which at least one server would have taken the message.",
+);
 pub(crate) static MX_PREFERENCE: Measure =
     Measure::level("probe_smtp_mx_preference", Unit::None, "Preference of the server's MX record; lower comes first.");
 
@@ -60,11 +65,17 @@ pub(crate) static GREYLIST_PENDING: Measure = Measure::level(
     Unit::Seconds,
     "How long the server has been asking to come back later so far, over runs; 0 if it does not.",
 );
-pub(crate) static GREYLIST_LAST_DELAY: Measure = Measure::level(
-    "probe_smtp_greylist_last_delay_seconds",
+pub(crate) static GREYLIST_EVENTS: Measure =
+    Measure::total("probe_smtp_greylist_events_total", "How often the server asked to come back later.");
+pub(crate) static GREYLIST_DELAY: Measure = Measure::distribution(
+    "probe_smtp_greylist_delay_seconds",
     Unit::Seconds,
-    "How long the server made wait that had asked to come back later, from the first try to the one it took. At most one interval too long.",
+    &[1.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0],
+    "How long the server made wait that had asked to come back later, from the first try to the one it took. At most one \
+     interval too long.",
 );
+pub(crate) static GREYLIST_LAST_DELAY: Measure =
+    Measure::lasting("probe_smtp_greylist_last_delay_seconds", Unit::Seconds, "The last of these waits.");
 
 pub(crate) static AUTH_OK: Measure =
     Measure::level("probe_smtp_auth_ok", Unit::None, "1 if the server let the user in.").labels(&["mechanism"]);
@@ -116,6 +127,7 @@ pub(crate) const ALL: &[&Measure] = &[
     &MX_RECORDS,
     &MX_NULL,
     &MX_IMPLICIT,
+    &MX_USABLE,
     &MX_PREFERENCE,
     &SERVERS,
     &SERVERS_ACCEPTING,
@@ -131,6 +143,8 @@ pub(crate) const ALL: &[&Measure] = &[
     &RCPT_ACCEPTED,
     &GREYLISTED,
     &GREYLIST_PENDING,
+    &GREYLIST_EVENTS,
+    &GREYLIST_DELAY,
     &GREYLIST_LAST_DELAY,
     &STARTTLS_STRIPPED,
     &TLS_VERIFIED,

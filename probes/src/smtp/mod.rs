@@ -59,7 +59,7 @@ use crate::smtp::dialogue::{EHLO, GREETING, MAIL, QUIT, Question, RCPT, RCPT_INV
 use crate::smtp::greylist::Greylist;
 use crate::smtp::login::{AUTH, BAD_AUTH};
 use crate::smtp::measures::{
-    DELIVERABLE, MX_PREFERENCE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
+    DELIVERABLE, MX_PREFERENCE, MX_USABLE, SERVER_FAILURE_INFO, SERVER_SUCCESS, SERVERS, SERVERS_ACCEPTING,
 };
 use crate::smtp::policies::Policies;
 use crate::smtp::servers::Server;
@@ -136,6 +136,7 @@ impl Probe for Smtp {
         let mut accepting = 0_u32;
         let mut left = servers.len();
         let mut askable = servers.len();
+        let mut usable: Vec<Arc<str>> = Vec::new();
         for server in servers {
             recorder.step(&server.step);
             // A protocol of several servers needs a timer of its own: a silent server must not use up the others' time.
@@ -144,7 +145,12 @@ impl Probe for Smtp {
             write_down(recorder, &server, &outcome);
             recorder.leave_step();
             match outcome {
-                Ok(()) => accepting += 1,
+                Ok(()) => {
+                    accepting += 1;
+                    if !usable.contains(&server.certificate_name) {
+                        usable.push(server.certificate_name);
+                    }
+                }
                 Err(failure) => {
                     askable -= usize::from(failure.reason().is_shortage());
                     failures.push(failure);
@@ -153,6 +159,9 @@ impl Probe for Smtp {
             recorder.read(&SERVERS, askable as f64);
             recorder.read(&SERVERS_ACCEPTING, f64::from(accepting));
             recorder.read(&DELIVERABLE, f64::from(u8::from(accepting > 0)));
+            if self.asked.domain().is_some() {
+                recorder.read(&MX_USABLE, usable.len() as f64);
+            }
             left -= 1;
         }
         verdict(self.settings.require, accepting, failures)

@@ -79,6 +79,7 @@ async fn every_mail_host_of_a_domain_is_asked_in_order_of_preference() {
     assert_eq!(read(None, "probe_mail_mx_records"), Some(2.0));
     assert_eq!(read(None, "probe_mail_mx_null"), Some(0.0));
     assert_eq!(read(None, "probe_mail_mx_implicit"), Some(0.0));
+    assert_eq!(read(None, "probe_mail_mx_usable"), Some(2.0));
     assert_eq!(read(None, "probe_smtp_servers"), Some(2.0));
     assert_eq!(read(None, "probe_smtp_servers_accepting"), Some(2.0));
     assert_eq!(read(None, "probe_mail_deliverable"), Some(1.0));
@@ -102,6 +103,7 @@ async fn one_dead_mail_host_of_two_costs_redundancy_only() {
     let port = alive.address().port();
     let report = ask_domain(records(), json!({"port": port}), AMPLE).await;
     assert_eq!(gist(&report), "up", "{:?}", report.failure());
+    assert_eq!(report.reading_named("probe_mail_mx_usable"), Some(1.0));
     assert_eq!(report.reading_named("probe_smtp_servers"), Some(2.0));
     assert_eq!(report.reading_named("probe_smtp_servers_accepting"), Some(1.0));
     assert_eq!(reading(&report, Some("dead.example.org 127.0.0.2"), "probe_smtp_server_success", &[]), Some(0.0));

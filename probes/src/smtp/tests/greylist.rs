@@ -53,6 +53,8 @@ async fn how_long_a_stranger_waits_is_learned_over_runs() {
     let report = answered(&net, &peer, "", json!({})).await;
     assert_eq!(gist(&report), "up");
     assert_eq!(seen(&report), [Some(0.0), Some(0.0), Some(5.0)]);
+    assert_eq!(report.reading_named("probe_smtp_greylist_events_total"), Some(0.0));
+    assert!(report.reading_named("probe_smtp_greylist_delay_seconds").is_some());
     // It is learned once.
     let report = answered(&net, &peer, "", json!({})).await;
     assert_eq!(seen(&report), [Some(0.0), Some(0.0), None]);
