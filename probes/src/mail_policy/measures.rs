@@ -1,13 +1,14 @@
 //! What is read of a domain's mail policy.
 
 use crate::measure::{Measure, Unit};
+use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
 
 macro_rules! levels {
     ($($name:ident $metric:literal $unit:ident [$($label:literal),*] $help:literal;)*) => {
         $(pub(crate) static $name: Measure = Measure::level($metric, Unit::$unit, $help).labels(&[$($label),*]);)*
 
-        /// All of them.
-        pub(crate) const ALL: &[&Measure] = &[$(&$name),*];
+        /// All of them; the first are kind `smtp`'s too.
+        pub(crate) const ALL: &[&Measure] = &[&MX_RECORDS, &MX_NULL, &MX_IMPLICIT, $(&$name),*];
     };
 }
 
@@ -15,9 +16,6 @@ levels! {
     CHECK_OK "probe_mail_policy_check_ok" None ["policy"] "1 if what the domain publishes for this policy is good, 0 if it is missing or wrong. Absent while nothing is known.";
     CHECK_UNKNOWN "probe_mail_policy_check_unknown" None ["policy"] "1 if nothing is known of this policy: name servers failed or were silent.";
 
-    MX_RECORDS "probe_mail_mx_records" None [] "MX records of the domain.";
-    MX_NULL "probe_mail_mx_null" None [] "1 if the domain says by a null MX that it takes no mail.";
-    MX_IMPLICIT "probe_mail_mx_implicit" None [] "1 if the domain has no MX record, so that its own address stands in.";
     MX_INFO "probe_mail_mx_info" Info ["mx", "preference"] "A mail host of the domain.";
     MX_ADDRESSES "probe_mail_mx_addresses" None ["mx", "family"] "Addresses of the mail host: family ip4 or ip6.";
     MX_ALIAS "probe_mail_mx_alias" None ["mx"] "1 if the mail host's name is an alias (CNAME), which an MX may not name.";
@@ -40,9 +38,11 @@ levels! {
 
     DMARC_VALID "probe_dmarc_present" None [] "1 if there is one DMARC record that can be used.";
     DMARC_INHERITED "probe_dmarc_inherited" None [] "1 if the DMARC record is one of a domain above.";
-    DMARC_INFO "probe_dmarc_info" Info ["policy", "subdomain_policy"] "What DMARC asks of receivers: none, quarantine or reject.";
+    DMARC_INFO "probe_dmarc_info" Info ["policy", "subdomain_policy"] "What the DMARC record asks for mail of its own domain and of domains below.";
+    DMARC_POLICY "probe_dmarc_policy" None ["policy"] "1 for what DMARC asks of receivers of mail that is not the domain's own: none, quarantine or reject; 0 for the others.";
     DMARC_PERCENT "probe_dmarc_percent" None [] "Part of the messages that DMARC's policy is for, in percent.";
     DMARC_REPORTS "probe_dmarc_report_addresses" None [] "Addresses that aggregate reports of DMARC go to.";
+    DMARC_REPORT_AUTHORIZED "probe_dmarc_report_authorized" None ["domain"] "1 if a domain elsewhere that is to get reports of DMARC says that it takes them.";
 
     MTA_STS_RECORD_VALID "probe_mta_sts_record_valid" None [] "1 if there is one MTA-STS record that can be used.";
     MTA_STS_POLICY_VALID "probe_mta_sts_policy_valid" None [] "1 if the MTA-STS policy was fetched and can be used.";

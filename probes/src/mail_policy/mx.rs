@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::measures::{
-    MX_ADDRESSES, MX_ALIAS, MX_IMPLICIT, MX_INFO, MX_NULL, MX_RECORDS, MX_SECURE, REVERSE_CONFIRMED,
-};
+use super::measures::{MX_ADDRESSES, MX_ALIAS, MX_INFO, MX_SECURE, REVERSE_CONFIRMED};
 use super::questions::{Questions, unknown};
 use super::{ADDRESS, MX, REVERSE};
 use crate::failure::{Failure, Reason, shown};
 use crate::net::Security;
 use crate::recorder::Recorder;
+use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
 use crate::target::host_name;
 
 /// Most mail hosts that are looked at. Chosen: as many as kind `smtp` asks.

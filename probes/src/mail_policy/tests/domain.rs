@@ -59,6 +59,9 @@ async fn a_domain_in_order_passes() {
             "dmarc_present = 1",
             "dmarc_inherited = 0",
             "dmarc_info reject none = 1",
+            "dmarc_policy none = 0",
+            "dmarc_policy quarantine = 0",
+            "dmarc_policy reject = 1",
             "dmarc_percent = 50",
             "dmarc_report_addresses = 1",
         ]
