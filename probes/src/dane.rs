@@ -64,3 +64,57 @@ fn is_of(record: &TLSA, certificate: &CertificateDer<'_>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testkit::Authority;
+
+    fn record(usage: CertUsage, selector: Selector, matching: Matching, data: Vec<u8>) -> TLSA {
+        TLSA::new(usage, selector, matching, data)
+    }
+
+    #[test]
+    fn a_record_means_the_certificate_itself_or_one_above_it() {
+        let authority = Authority::new();
+        let chain = [authority.leaf(&["mx.example.org"]).der, authority.der()];
+        let found = |usage, der: &CertificateDer<'_>| {
+            let record = record(usage, Selector::Full, Matching::Raw, der.to_vec());
+            meant(&record, &chain).cloned().collect::<Vec<_>>()
+        };
+        let [leaf, above] = &chain;
+        assert_eq!(found(CertUsage::DaneEe, leaf), *std::slice::from_ref(leaf));
+        assert_eq!(found(CertUsage::DaneEe, above), []);
+        assert_eq!(found(CertUsage::DaneTa, above), *std::slice::from_ref(above));
+        assert_eq!(found(CertUsage::DaneTa, leaf), []);
+        for usage in [CertUsage::PkixTa, CertUsage::PkixEe, CertUsage::Private] {
+            assert_eq!(found(usage, leaf), []);
+        }
+        assert_eq!(meant(&record(CertUsage::DaneEe, Selector::Full, Matching::Raw, vec![1]), &[]).count(), 0);
+    }
+
+    #[test]
+    fn digests_have_their_length_and_data_is_not_empty() {
+        let is_usable =
+            |matching, length| is_usable(&record(CertUsage::DaneEe, Selector::Spki, matching, vec![7; length]));
+        assert!(is_usable(Matching::Raw, 1) && is_usable(Matching::Sha256, 32) && is_usable(Matching::Sha512, 64));
+        assert!(!is_usable(Matching::Raw, 0) && !is_usable(Matching::Sha256, 64) && !is_usable(Matching::Sha512, 32));
+        assert!(!is_usable(Matching::Unassigned(9), 32));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_held_against_any_record(
+            numbers in any::<[u8; 3]>(),
+            data in prop::collection::vec(any::<u8>(), 0..80),
+            chain in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..20),
+        ) {
+            let [usage, selector, matching] = numbers;
+            let record = record((usage % 5).into(), (selector % 3).into(), (matching % 4).into(), data);
+            let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+            prop_assert!(meant(&record, &chain).count() <= CHAIN_CERTIFICATES_MAX);
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! verifier of its own, which writes down the chain before it decides: so the facts of a certificate are known also when
 //! it is refused.
 
+mod below;
 mod identity;
 mod judge;
 mod name;
@@ -339,27 +340,6 @@ impl Tls {
             known: Arc::clone(&self.known),
             client: Arc::clone(&built.config.client_auth_cert_resolver),
             seen: Mutex::default(),
-        }
-    }
-
-    /// Whether a chain that a peer showed leads to this authority and is for this name, whomever the settings trust: for
-    /// authorities that are named by somebody else, such as a zone that is signed.
-    pub(crate) fn verify_below(
-        &self,
-        net: &Net,
-        recorder: &Recorder,
-        authority: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &str,
-    ) -> Result<(), Failure> {
-        let roots = Roots::of(std::iter::once(authority.clone().into_owned()));
-        let built = Built { roots: Some(Arc::new(roots)), ..self.built(net)? };
-        let verifier = self.verifier(built, recorder, name, Strictness::WriteDown);
-        verifier.look(chain);
-        match verifier.take_seen().trust {
-            Trust::Refused(failure) => Err(failure),
-            Trust::Verified(_) => Ok(()),
-            Trust::NotShown | Trust::NotChecked => Err(Failure::new(Reason::TlsCertInvalid, "there is no certificate")),
         }
     }
 
