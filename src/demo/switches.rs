@@ -202,3 +202,29 @@ pub fn help() -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use tuermer_probes::KINDS;
+
+    use super::*;
+
+    #[test]
+    fn every_part_can_be_broken_and_every_check_says_something() {
+        assert!(Part::ALL.into_iter().all(|part| part.switches().next().is_some()));
+        let of_check = |check: &str| SWITCHES.iter().flat_map(|switch| switch.signs).any(|(known, _)| *known == check);
+        assert!(CHECKS.into_iter().all(of_check));
+    }
+
+    #[test]
+    fn signs_are_readings_and_phases_that_there_are() {
+        let readings: Vec<&str> = KINDS.iter().flat_map(|kind| kind.measures).map(|measure| measure.name).collect();
+        let phases: Vec<&str> = KINDS.iter().flat_map(|kind| kind.phases).map(|phase| phase.name()).collect();
+        for (_, sign) in SWITCHES.iter().flat_map(|switch| switch.signs) {
+            match sign {
+                Fails(_, phase) => assert!(phases.contains(phase), "{phase}"),
+                Reads(reading, _) => assert!(readings.contains(reading), "{reading}"),
+            }
+        }
+    }
+}
