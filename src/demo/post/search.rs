@@ -34,6 +34,10 @@ fn key(rest: &mut &[Word], mail: &Mail, depth: usize) -> Option<bool> {
         "SINCE" => argument(rest).is_some(),
         "SUBJECT" => header_contains(mail, "Subject", argument(rest)?),
         "TEXT" => contains(&mail.text, argument(rest)?),
+        "BODY" => {
+            let body = mail.text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+            contains(body, argument(rest)?)
+        }
         "HEADER" => {
             let name = argument(rest)?;
             header_contains(mail, name, argument(rest)?)
@@ -99,6 +103,8 @@ mod tests {
             ("SUBJECT trip", Some(true)),
             ("SUBJECT body", Some(false)),
             ("TEXT body NOT DELETED", Some(true)),
+            ("SINCE 1-Jan-2026 BODY subject", Some(true)),
+            ("BODY trip", Some(false)),
             ("OR DELETED (ALL SUBJECT moon)", Some(false)),
             ("LARGER 7", None),
             ("HEADER a", None),

@@ -115,7 +115,11 @@ impl Session {
             "SELECT" | "EXAMINE" => {
                 self.folder = Folder::named(argument(1));
                 match self.folder {
-                    Some(_) => (format!("* FLAGS (\\Deleted)\r\n* {} EXISTS\r\n", self.mails().len()), DONE),
+                    Some(_) => {
+                        // Numbers hold for as long as the town lives.
+                        let news = format!("* {} EXISTS\r\n* OK [UIDVALIDITY 1] numbers hold\r\n", self.mails().len());
+                        (format!("* FLAGS (\\Deleted)\r\n{news}"), DONE)
+                    }
                     None => (String::new(), "NO [NONEXISTENT] no such folder"),
                 }
             }
