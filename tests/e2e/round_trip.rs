@@ -84,18 +84,12 @@ async fn a_mail_is_sent_found_and_deleted() {
         let tuermer = agent(&office, door, 15, "clerk", "padding_bytes: 3000");
         let metrics = first_run(&tuermer).await;
         assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}\n{}", office.postfix.log());
-        let seen = values(&metrics, ["sent", "arrived", "junk", "body_intact", "bounced", "deleted_messages", "hops"]);
+        let seen =
+            values(&metrics, ["submitted", "arrived", "junk", "body_intact", "returned", "deleted_total", "hops"]);
         assert_eq!(seen, [1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 2.0].map(Some), "{metrics:?}");
         let strange = values(
             &metrics,
-            [
-                "late_messages",
-                "duplicate_messages",
-                "forged_messages",
-                "late_bounces",
-                "delay_notices",
-                "hops_without_tls",
-            ],
+            ["late_total", "duplicate_total", "forged_total", "lost_total", "delay_notices_total", "hops_without_tls"],
         );
         assert_eq!(strange, [Some(0.0); 6], "{metrics:?}");
         assert!(metrics.find("probe_mail_folder_info", &[r#"folder="inbox""#]).is_some(), "{metrics:?}");
@@ -112,7 +106,7 @@ async fn a_mail_that_stays_in_the_queue_is_missing() {
     let tuermer = agent(&office, Door::User, 5, "clerk", "");
     let metrics = first_run(&tuermer).await;
     assert_failed(&metrics, "transit", "mail_missing", &office);
-    assert_eq!(values(&metrics, ["sent", "arrived", "bounced"]), [1.0, 0.0, 0.0].map(Some), "{metrics:?}");
+    assert_eq!(values(&metrics, ["submitted", "arrived", "returned"]), [1.0, 0.0, 0.0].map(Some), "{metrics:?}");
     assert_eq!(value(&metrics, "probe_success"), Some(0.0));
 }
 
@@ -130,7 +124,7 @@ async fn whether_a_mail_arrived_is_not_known_while_the_store_is_down() {
     office.dovecot.addresses = elsewhere;
     let metrics = first_run(&tuermer).await;
     assert_failed(&metrics, "connect", "mail_unseen", &office);
-    assert_eq!(values(&metrics, ["sent", "arrived"]), [Some(1.0), None], "{metrics:?}");
+    assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(1.0), None], "{metrics:?}");
     assert_eq!(value(&metrics, "probe_success"), None, "neither up nor down: {metrics:?}");
 }
 
@@ -144,7 +138,7 @@ async fn a_mail_to_a_full_mailbox_comes_back() {
     let tuermer = agent(&office, Door::User, 15, "full", "");
     let metrics = first_run(&tuermer).await;
     assert_failed(&metrics, "transit", "bounced", &office);
-    assert_eq!(values(&metrics, ["sent", "arrived", "bounced"]), [1.0, 0.0, 1.0].map(Some), "{metrics:?}");
+    assert_eq!(values(&metrics, ["submitted", "arrived", "returned"]), [1.0, 0.0, 1.0].map(Some), "{metrics:?}");
     assert!(metrics.find("probe_mail_bounce_status_info", &[r#"status="5.2.2""#]).is_some(), "{metrics:?}");
 }
 
@@ -181,7 +175,7 @@ async fn a_second_copy_is_counted() {
     office.dovecot.filter("clerk", script);
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "")).await;
     assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
-    let seen = values(&metrics, ["arrived", "duplicate_messages", "deleted_messages"]);
+    let seen = values(&metrics, ["arrived", "duplicate_total", "deleted_total"]);
     assert_eq!(seen, [1.0, 1.0, 2.0].map(Some), "{metrics:?}");
 }
 
@@ -200,7 +194,7 @@ async fn a_forged_token_is_told_from_a_late_mail() {
     }
     let tuermer = agent(&office, Door::User, 5, "clerk", "");
     let metrics = first_run(&tuermer).await;
-    assert_eq!(values(&metrics, ["arrived", "forged_messages"]), [Some(1.0), Some(0.0)], "{metrics:?}");
+    assert_eq!(values(&metrics, ["arrived", "forged_total"]), [Some(1.0), Some(0.0)], "{metrics:?}");
     let log = office.postfix.log();
     let genuine = token(&log);
     let last = if genuine.ends_with('0') { '1' } else { '0' };
@@ -208,8 +202,8 @@ async fn a_forged_token_is_told_from_a_late_mail() {
     let lmtp = office.dovecot.addresses.lmtp;
     swaks::deliver_with(lmtp, "clerk@town.example", &["--add-header", &header]);
     let metrics =
-        run(&tuermer, "a forged mail to be seen", |metrics| values(metrics, ["forged_messages"]) == [Some(1.0)]).await;
-    assert_eq!(values(&metrics, ["arrived", "late_messages"]), [Some(1.0), Some(0.0)], "{metrics:?}");
+        run(&tuermer, "a forged mail to be seen", |metrics| values(metrics, ["forged_total"]) == [Some(1.0)]).await;
+    assert_eq!(values(&metrics, ["arrived", "late_total"]), [Some(1.0), Some(0.0)], "{metrics:?}");
     assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
 }
 
@@ -226,17 +220,13 @@ async fn an_agent_that_was_killed_finds_its_mail_late() {
 
     let tuermer = agent(&office, Door::User, 5, "clerk", "");
     let metrics = run(&tuermer, "the late mail to be seen", |metrics| {
-        value(metrics, "probe_mail_late_messages").is_some_and(|late| late > 0.0)
+        value(metrics, "probe_mail_late_total").is_some_and(|late| late > 0.0)
     })
     .await;
-    assert_eq!(
-        values(&metrics, ["arrived", "late_messages", "forged_messages"]),
-        [1.0, 1.0, 0.0].map(Some),
-        "{metrics:?}"
-    );
+    assert_eq!(values(&metrics, ["arrived", "late_total", "forged_total"]), [1.0, 1.0, 0.0].map(Some), "{metrics:?}");
     assert!(value(&metrics, "probe_mail_late_age_seconds").is_some_and(|age| age > 5.0), "{metrics:?}");
     assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
     let metrics =
-        run(&tuermer, "the late mail to be gone", |metrics| values(metrics, ["late_messages"]) == [Some(0.0)]).await;
+        run(&tuermer, "the late mail to be gone", |metrics| values(metrics, ["late_total"]) == [Some(0.0)]).await;
     assert_eq!(values(&metrics, ["arrived"]), [Some(1.0)], "{metrics:?}");
 }

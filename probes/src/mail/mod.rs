@@ -35,7 +35,7 @@ mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -43,9 +43,10 @@ use settings::{Content, Junk, Settings};
 
 use crate::failure::{self, Failure, Reason, shown};
 use crate::mail::measures::{
-    ARRIVED, AUTH_PASS, AUTH_RESULT_INFO, BODY_INTACT, BOUNCE_STATUS_INFO, BOUNCED, CONTENT_TEST_OK, DELAY_NOTICES,
-    DELETED, DELIVERY, DUPLICATES, FOLDER_INFO, FORGED, HEADER_INTACT, HOP_DELAY, HOPS, HOPS_SKEWED, HOPS_WITHOUT_TLS,
-    JUNK, LAG, LATE, LATE_AGE, RETURNED, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, TOKEN_PRESENT, UNKNOWN,
+    ARRIVED, AUTH_PASS, AUTH_RESULT_INFO, AUTH_RESULTS, BODY_INTACT, BOUNCE_STATUS_INFO, BOUNCED, CONTENT_TEST_OK,
+    DELAY_NOTICES, DELETED, DELIVERY, DUPLICATE, FOLDER_INFO, FORGED, HEADER_INTACT, HOP_DELAY, HOP_SKEW, HOPS,
+    HOPS_WITHOUT_TLS, JUNK, LAG, LAST_DELIVERY, LAST_HOP_DELAY, LAST_RECEIVED, LATE, LATE_AGE, LOST, RECEIVED,
+    RETURNED, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, SUBMITTED, TOKEN_PRESENT, UNKNOWN,
 };
 use crate::mail::message::Message;
 use crate::mail::places::{Place, Role};
@@ -133,8 +134,15 @@ impl Probe for Mail {
         })
     }
 
-    fn begin(_: &Settings, recorder: &mut Recorder) {
-        recorder.read(&SENT, 0.0);
+    fn begin(settings: &Settings, recorder: &mut Recorder) {
+        recorder.read(&SUBMITTED, 0.0);
+        let unsealed = unsealed(settings.token_key.is_some());
+        for total in [&SENT, &RECEIVED, &LOST, &LATE, &DUPLICATE, unsealed, &DELAY_NOTICES, &DELETED, &HOP_SKEW] {
+            recorder.read(total, 0.0);
+        }
+        for class in ["2", "4", "5", "none"] {
+            recorder.read_with(&BOUNCED, &[class], 0.0);
+        }
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
@@ -161,6 +169,7 @@ impl Probe for Mail {
             Ok(taken) => taken,
             Err(failure) => return self.judge_refusal(recorder, failure),
         };
+        recorder.read(&SUBMITTED, 1.0);
         recorder.read(&SENT, 1.0);
         self.look_for(net, recorder, &Trip { key, token, message, taken }).await
     }
@@ -285,6 +294,9 @@ impl Mail {
         if let Some(test) = self.content_test() {
             recorder.read_with(&CONTENT_TEST_OK, &[test], f64::from(u8::from(verdict.is_ok())));
         }
+        if verdict.as_ref().is_err_and(|failure| failure.reason() == Reason::MailMissing) {
+            recorder.read(&LOST, 1.0);
+        }
         verdict
     }
 
@@ -400,7 +412,11 @@ impl Mail {
         let truth = |is: bool| f64::from(u8::from(is));
         if let Some(arrival) = &seen.arrival {
             let delivery = arrival.at.saturating_duration_since(trip.taken);
+            recorder.read(&LAST_DELIVERY, delivery.as_secs_f64());
             recorder.read(&DELIVERY, delivery.as_secs_f64());
+            recorder.read(&RECEIVED, 1.0);
+            let received = recorder.wall_clock() - recorder.now().saturating_duration_since(arrival.at);
+            recorder.read(&LAST_RECEIVED, unix_seconds(received));
             if let Some(stored) = arrival.stored {
                 let elapsed = recorder.now().saturating_duration_since(arrival.at);
                 let lag = recorder.wall_clock().duration_since(stored).unwrap_or_default().saturating_sub(elapsed);
@@ -411,19 +427,24 @@ impl Mail {
         }
         let tally = seen.tally();
         for (measure, count) in [
-            (&LATE, tally.late),
-            (&DUPLICATES, tally.duplicates),
-            (if trip.key.lasts { &FORGED } else { &UNKNOWN }, tally.unsealed),
-            (&RETURNED, tally.late_bounces),
+            (&DUPLICATE, tally.duplicates),
+            (unsealed(trip.key.lasts), tally.unsealed),
             (&DELAY_NOTICES, tally.delay_notices),
         ] {
             recorder.read(measure, f64::from(count));
         }
         recorder.read(&DELETED, seen.deleted as f64);
-        if tally.late > 0 {
-            recorder.read(&LATE_AGE, tally.late_age.as_secs_f64());
+        recorder.read(&LATE, tally.late.len() as f64);
+        for age in &tally.late {
+            recorder.read(&DELIVERY, age.as_secs_f64());
         }
-        recorder.read(&BOUNCED, truth(seen.bounce.is_some()));
+        if let Some(longest) = tally.late.iter().max() {
+            recorder.read(&LATE_AGE, longest.as_secs_f64());
+        }
+        for status in seen.bounce.iter().chain(&tally.late_bounces) {
+            recorder.read_with(&BOUNCED, &[status_class(status.as_deref())], 1.0);
+        }
+        recorder.read(&RETURNED, truth(seen.bounce.is_some()));
         if let Some(Some(status)) = &seen.bounce {
             recorder.read_with(&BOUNCE_STATUS_INFO, &[status], 1.0);
         }
@@ -431,6 +452,25 @@ impl Mail {
             write_down_reading(recorder, reading);
         }
     }
+}
+
+/// What mails are that the key of the check did not seal.
+const fn unsealed(key_lasts: bool) -> &'static Measure {
+    if key_lasts { &FORGED } else { &UNKNOWN }
+}
+
+/// The first digit of a status (RFC 3463 section 2).
+fn status_class(status: Option<&str>) -> &'static str {
+    match status.and_then(|status| status.bytes().next()) {
+        Some(b'2') => "2",
+        Some(b'4') => "4",
+        Some(b'5') => "5",
+        _ => "none",
+    }
+}
+
+fn unix_seconds(at: SystemTime) -> f64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn write_down_reading(recorder: &mut Recorder, reading: &Reading) {
@@ -451,13 +491,18 @@ fn write_down_reading(recorder: &mut Recorder, reading: &Reading) {
     recorder.read(&HOPS, reading.hops.len() as f64);
     let count = |counts: fn(&read::Hop) -> bool| reading.hops.iter().filter(|hop| counts(hop)).count() as f64;
     recorder.read(&HOPS_WITHOUT_TLS, count(|hop| hop.in_the_open));
-    recorder.read(&HOPS_SKEWED, count(|hop| hop.is_skewed));
+    recorder.read(&HOP_SKEW, count(|hop| hop.is_skewed));
     for (index, hop) in reading.hops.iter().take(HOPS_SHOWN_MAX).enumerate() {
-        recorder.read_with(&HOP_DELAY, &[&(index + 1).to_string()], hop.delay.as_secs_f64());
+        let number = (index + 1).to_string();
+        recorder.read_with(&LAST_HOP_DELAY, &[&number], hop.delay.as_secs_f64());
+        if !hop.is_skewed {
+            recorder.read_with(&HOP_DELAY, &[&number], hop.delay.as_secs_f64());
+        }
     }
     for (method, result) in &reading.authentication {
         recorder.read_with(&AUTH_PASS, &[method.name()], truth(*result == "pass"));
         recorder.read_with(&AUTH_RESULT_INFO, &[method.name(), result], 1.0);
+        recorder.read_with(&AUTH_RESULTS, &[method.name(), result], 1.0);
         recorder.note(format_args!("{} {}", method.name(), shown(result.as_bytes(), 20)));
     }
     if let Some(score) = reading.spam_score {

@@ -58,13 +58,13 @@ pub(super) struct Arrival {
 /// What was met on the way.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) late: u32,
-    pub(super) late_age: Duration,
+    /// How long mails of earlier runs took at most.
+    pub(super) late: Vec<Duration>,
     pub(super) duplicates: u32,
     /// With a seal that does not fit.
     pub(super) unsealed: u32,
-    /// Notices about mails of earlier runs.
-    pub(super) late_bounces: u32,
+    /// Of notices about mails of earlier runs the status.
+    pub(super) late_bounces: Vec<Option<String>>,
     /// Notices that the mail takes longer.
     pub(super) delay_notices: u32,
 }
@@ -75,7 +75,8 @@ enum Met {
     Late(Duration),
     Duplicate,
     Unsealed,
-    LateBounce,
+    /// With the status of the notice.
+    LateBounce(Option<String>),
     DelayNotice,
 }
 
@@ -97,13 +98,10 @@ impl Seen {
         let mut tally = Tally::default();
         for (_, met) in &self.met {
             match met {
-                Met::Late(age) => {
-                    tally.late += 1;
-                    tally.late_age = tally.late_age.max(*age);
-                }
+                Met::Late(age) => tally.late.push(*age),
                 Met::Duplicate => tally.duplicates += 1,
                 Met::Unsealed => tally.unsealed += 1,
-                Met::LateBounce => tally.late_bounces += 1,
+                Met::LateBounce(status) => tally.late_bounces.push(status.clone()),
                 Met::DelayNotice => tally.delay_notices += 1,
             }
         }
@@ -296,7 +294,7 @@ impl Watch<'_> {
             seen.to_delete.push(spot.clone());
         } else if notice.tokens.iter().any(|token| sealed(&token)) {
             if notice.action == Action::Failed {
-                seen.met.push((spot.clone(), Met::LateBounce));
+                seen.met.push((spot.clone(), Met::LateBounce(notice.status)));
             }
             seen.to_delete.push(spot.clone());
         }

@@ -10,8 +10,8 @@ use crate::failure::{Failure, Reason, shown};
 use crate::net::{Channel, Net, Source, Tls, Trust};
 use crate::recorder::{NOTE_BYTES_MAX, Recorder};
 use crate::smtp::judge::Command;
-use crate::smtp::measures::{ENHANCED_STATUS_INFO, REPLY_CODE};
-use crate::smtp::wire::{Reply, ReplyReader};
+use crate::smtp::measures::{ENHANCED_STATUS_INFO, REPLIES, REPLY_CODE};
+use crate::smtp::wire::{Reply, ReplyReader, code_name};
 
 /// Most lines of a reply that go into the notes. Chosen: a long EHLO reply.
 const LINES_NOTED_MAX: usize = 24;
@@ -97,6 +97,7 @@ impl Client {
         let reply = self.broken_by(read)?;
         note(recorder, &reply);
         recorder.read_with(&REPLY_CODE, &[command.name()], f64::from(reply.code));
+        recorder.read_with(&REPLIES, &[command.name(), code_name(reply.code)], 1.0);
         // A server's name may begin its first lines, and a name may look like a status.
         if !matches!(command, Command::Greeting | Command::Ehlo | Command::Helo | Command::Lhlo)
             && let Some(status) = reply.enhanced()

@@ -34,6 +34,11 @@ pub(crate) static SERVER_FAILURE_INFO: Measure =
 
 pub(crate) static REPLY_CODE: Measure =
     Measure::level("probe_smtp_reply_code", Unit::None, "Code of the last reply to a command.").labels(&["command"]);
+pub(crate) static REPLIES: Measure = Measure::total(
+    "probe_smtp_replies_total",
+    "Replies to a command, by code; codes that no standard has are 2xx, 3xx, 4xx, 5xx or other.",
+)
+.labels(&["command", "code"]);
 pub(crate) static ENHANCED_STATUS_INFO: Measure =
     Measure::level("probe_smtp_enhanced_status_info", Unit::Info, "Enhanced status code of a reply to a command.")
         .labels(&["command", "status"]);
@@ -135,6 +140,7 @@ pub(crate) const ALL: &[&Measure] = &[
     &SERVER_SUCCESS,
     &SERVER_FAILURE_INFO,
     &REPLY_CODE,
+    &REPLIES,
     &ENHANCED_STATUS_INFO,
     &CAPABILITY,
     &AUTH_MECHANISM_INFO,

@@ -16,6 +16,25 @@ pub(crate) const REPLY_BYTES_MAX: usize = 64 * 1024;
 /// How much of a reply goes into a sentence, in bytes. Chosen: one ordinary line.
 const QUOTE_BYTES_MAX: usize = 300;
 
+/// Codes that standards of SMTP have (RFC 5321 section 4.2.3, RFC 1846, RFC 4954 section 6, RFC 3207 section 4, RFC 7504).
+const CODES: [&str; 39] = [
+    "211", "214", "220", "221", "235", "250", "251", "252", "334", "354", "421", "430", "432", "450", "451", "452",
+    "454", "455", "458", "459", "500", "501", "502", "503", "504", "521", "523", "530", "534", "535", "538", "541",
+    "550", "551", "552", "553", "554", "555", "556",
+];
+
+/// A code as one of a closed set: a server can make up as many as it likes.
+pub(crate) fn code_name(code: u16) -> &'static str {
+    let is_it = |known: &&&str| known.parse() == Ok(code);
+    CODES.iter().find(is_it).copied().unwrap_or(match code / 100 {
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "other",
+    })
+}
+
 /// A reply of one or more lines (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -185,6 +204,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn codes_that_a_server_made_up_have_no_name_of_their_own() {
+        let names = [220, 250, 450, 556, 299, 399, 499, 599, 100, 600].map(code_name);
+        assert_eq!(names, ["220", "250", "450", "556", "2xx", "3xx", "4xx", "5xx", "other", "other"]);
+    }
 
     /// The first reply in these bytes.
     fn read(bytes: &[u8]) -> Result<Option<Reply>, Reason> {

@@ -87,30 +87,33 @@ async fn a_mail_arrives_and_is_deleted() {
     let report = sent_with(&post, more, AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
     for (name, value) in [
-        ("sent", 1.0),
+        ("submitted", 1.0),
+        ("sent_total", 1.0),
+        ("received_total", 1.0),
+        ("lost_total", 0.0),
         ("arrived", 1.0),
         ("junk", 0.0),
         ("body_intact", 1.0),
         ("hops", 1.0),
         ("hops_without_tls", 1.0),
-        ("hops_skewed", 0.0),
+        ("hop_skew_total", 0.0),
         ("spam_score", -1.5),
-        ("late_messages", 0.0),
-        ("duplicate_messages", 0.0),
-        ("forged_messages", 0.0),
-        ("deleted_messages", 1.0),
-        ("bounced", 0.0),
+        ("late_total", 0.0),
+        ("duplicate_total", 0.0),
+        ("forged_total", 0.0),
+        ("deleted_total", 1.0),
+        ("returned", 0.0),
     ] {
         assert_eq!(read(&report, name), Some(value), "{name}");
     }
-    assert_eq!(read(&report, "unknown_messages"), None);
+    assert_eq!(read(&report, "unknown_total"), None);
     for place in ["message_id", "header", "subject", "body"] {
         assert_eq!(labelled(&report, "token_present", place), Some(1.0), "{place}");
     }
     assert_eq!(labelled(&report, "auth_pass", "spf"), Some(1.0));
     assert_eq!(labelled(&report, "auth_pass", "dkim"), Some(0.0));
     assert_eq!(labelled(&report, "folder_info", "inbox"), Some(1.0));
-    assert!(read(&report, "delivery_seconds").is_some_and(|seconds| seconds < AMPLE.as_secs_f64()));
+    assert!(read(&report, "last_delivery_seconds").is_some_and(|seconds| seconds < AMPLE.as_secs_f64()));
     assert_eq!(post.mails(), []);
     let steps: Vec<_> = report.laps.iter().filter_map(|lap| lap.step.as_deref()).collect();
     assert!(
@@ -126,13 +129,70 @@ async fn a_mail_arrives_and_is_deleted() {
     }
 }
 
+/// All observations of a distribution.
+fn observations(report: &Report, name: &str) -> Vec<f64> {
+    let name = format!("probe_mail_{name}");
+    report.readings.iter().filter(|reading| reading.measure.name == name).map(|reading| reading.value).collect()
+}
+
+#[tokio::test]
+async fn what_can_be_counted_is_zero_before_it_happens() {
+    let nobody = Peer::closed_port().await;
+    let report = ask("mail", settings(nobody, json!({})), &nobody.to_string(), AMPLE).await;
+    for name in ["sent", "received", "lost", "late", "duplicate", "forged", "delay_notices", "deleted", "hop_skew"] {
+        assert_eq!(read(&report, &format!("{name}_total")), Some(0.0), "{name}");
+    }
+    for class in ["2", "4", "5", "none"] {
+        assert_eq!(labelled(&report, "bounced_total", class), Some(0.0), "{class}");
+    }
+    assert_eq!((read(&report, "unknown_total"), read(&report, "submitted")), (None, Some(0.0)));
+}
+
+#[tokio::test]
+async fn the_way_of_a_mail_is_observed_and_its_arrival_lasts() {
+    let received = "Received: from a.example by mx.town.example with ESMTPS; Thu, 1 Jan 2099 00:00:05 +0000\r\n\
+                    Received: from x.example by a.example with ESMTPS; Thu, 1 Jan 2099 00:00:00 +0000\r\n\
+                    Authentication-Results: mx.town.example; spf=pass; dkim=fail\r\n";
+    let post = Post::open(Rules::inbox(move |text| format!("{received}{text}"))).await;
+    post.put("INBOX", mail_of_the_check(&post, KEY, HOUR), Duration::ZERO);
+    post.put("INBOX", mail_of_the_check(&post, KEY, 2 * HOUR), Duration::ZERO);
+    let report = sent_with(&post, json!({"trusted_authserv_ids": ["mx.town.example"]}), AMPLE).await;
+    assert_eq!(gist(&report), "up", "{}", message(&report));
+    let totals = ["sent_total", "received_total", "late_total", "lost_total"].map(|name| read(&report, name));
+    assert_eq!(totals, [1.0, 1.0, 2.0, 0.0].map(Some));
+    let last = read(&report, "last_delivery_seconds").expect("a delivery");
+    let mut ways = observations(&report, "delivery_seconds");
+    ways.sort_by(f64::total_cmp);
+    assert!(ways[0] == last && (3600.0..3700.0).contains(&ways[1]) && (7200.0..7300.0).contains(&ways[2]), "{ways:?}");
+    assert_eq!(ways.len(), 3);
+    assert_eq!(labelled(&report, "last_hop_delay_seconds", "2"), Some(5.0));
+    assert_eq!(labelled(&report, "hop_delay_seconds", "2"), Some(5.0));
+    assert_eq!(labelled(&report, "auth_results_total", "pass"), Some(1.0));
+    assert_eq!(labelled(&report, "auth_results_total", "fail"), Some(1.0));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a later time").as_secs_f64();
+    let ago = now - read(&report, "last_received_timestamp_seconds").expect("a time");
+    assert!((-1.0..60.0).contains(&ago), "{ago}");
+}
+
+#[tokio::test]
+async fn a_hop_before_the_one_before_it_is_skewed_and_has_no_length() {
+    let received = "Received: from a.example by mx.town.example with ESMTPS; Thu, 1 Jan 2015 00:00:05 +0000\r\n";
+    let post = Post::open(Rules::inbox(move |text| format!("{received}{text}"))).await;
+    let report = sent(&post, AMPLE).await;
+    assert_eq!(gist(&report), "up", "{}", message(&report));
+    assert_eq!(read(&report, "hop_skew_total"), Some(1.0));
+    assert!(observations(&report, "hop_delay_seconds").is_empty());
+}
+
 #[tokio::test]
 async fn a_mail_that_does_not_arrive_is_missing() {
     let post = Post::open(Rules::routed(|_| Vec::new())).await;
     let report = sent(&post, SHORT).await;
     assert_eq!((gist(&report).as_str(), step(&report)), ("mail_missing in transit", "fetch"), "{}", message(&report));
     assert_eq!(report.verdict(), Verdict::Down);
-    assert_eq!((read(&report, "sent"), read(&report, "arrived")), (Some(1.0), Some(0.0)));
+    assert_eq!((read(&report, "lost_total"), read(&report, "received_total")), (Some(1.0), Some(0.0)));
+    assert!(observations(&report, "delivery_seconds").is_empty());
+    assert_eq!((read(&report, "submitted"), read(&report, "arrived")), (Some(1.0), Some(0.0)));
     assert!(report.duration < SHORT, "{:?}", report.duration);
 }
 
@@ -145,7 +205,7 @@ async fn a_mail_that_takes_its_time_is_waited_for() {
         let post = Post::open(Rules { capabilities, tells_news, ..rules }).await;
         let report = sent(&post, AMPLE).await;
         assert_eq!(gist(&report), "up", "{capabilities}: {}", message(&report));
-        assert!(read(&report, "delivery_seconds").is_some_and(|seconds| seconds > 0.3));
+        assert!(read(&report, "last_delivery_seconds").is_some_and(|seconds| seconds > 0.3));
         assert_eq!(post.heard("UID EXPUNGE"), 0, "others' deleted mails are left alone");
     }
 }
@@ -179,7 +239,7 @@ async fn a_mail_that_comes_twice_is_counted() {
     .await;
     let report = sent(&post, AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
-    assert_eq!((read(&report, "duplicate_messages"), read(&report, "deleted_messages")), (Some(1.0), Some(2.0)));
+    assert_eq!((read(&report, "duplicate_total"), read(&report, "deleted_total")), (Some(1.0), Some(2.0)));
     assert_eq!(post.mails(), []);
 }
 
@@ -192,7 +252,7 @@ async fn mails_of_earlier_runs_are_late_and_younger_ones_are_left_alone() {
     post.put("INBOX", "Subject: somebody else's\r\n\r\nx\r\n".to_owned(), HOUR);
     let report = sent(&post, AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
-    assert_eq!(read(&report, "late_messages"), Some(1.0));
+    assert_eq!(read(&report, "late_total"), Some(1.0));
     assert!(read(&report, "late_age_seconds").is_some_and(|age| (3600.0..3700.0).contains(&age)));
     let left: Vec<_> = post.mails().into_iter().map(|mail| mail.text).collect();
     assert_eq!(left, [young, "Subject: somebody else's\r\n\r\nx\r\n".to_owned()]);
@@ -205,10 +265,10 @@ async fn forged_mails_are_counted_and_swept_in_the_end() {
     post.put("INBOX", mail_of_the_check(&post, "another key", HOUR), HOUR);
     let report = sent_with(&post, json!({"sweep_after": "30m"}), AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
-    assert_eq!((read(&report, "forged_messages"), read(&report, "late_messages")), (Some(2.0), Some(0.0)));
+    assert_eq!((read(&report, "forged_total"), read(&report, "late_total")), (Some(2.0), Some(0.0)));
     assert_eq!(post.mails().len(), 1);
     let report = sent_with(&post, json!({"token_key": null}), AMPLE).await;
-    assert_eq!((read(&report, "forged_messages"), read(&report, "unknown_messages")), (None, Some(1.0)));
+    assert_eq!((read(&report, "forged_total"), read(&report, "unknown_total")), (None, Some(1.0)));
 }
 
 #[tokio::test]
@@ -255,8 +315,9 @@ async fn a_notice_of_non_delivery_ends_the_wait() {
     let report = sent(&post, AMPLE).await;
     assert_eq!(gist(&report).split(' ').next(), Some("bounced"), "{}", message(&report));
     assert!(message(&report).contains("5.2.2"), "{}", message(&report));
-    assert_eq!((read(&report, "bounced"), read(&report, "arrived")), (Some(1.0), Some(0.0)));
+    assert_eq!((read(&report, "returned"), read(&report, "arrived")), (Some(1.0), Some(0.0)));
     assert_eq!(labelled(&report, "bounce_status_info", "5.2.2"), Some(1.0));
+    assert_eq!((labelled(&report, "bounced_total", "5"), read(&report, "lost_total")), (Some(1.0), Some(0.0)));
     assert_eq!(post.mails(), []);
 }
 
@@ -267,7 +328,7 @@ async fn notices_of_other_mails_change_nothing() {
     post.put("INBOX", notice("Subject: somebody else's", "failed"), HOUR);
     let report = sent(&post, AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
-    assert_eq!((read(&report, "late_bounces"), read(&report, "bounced")), (Some(1.0), Some(0.0)));
+    assert_eq!((labelled(&report, "bounced_total", "5"), read(&report, "returned")), (Some(1.0), Some(0.0)));
     assert_eq!(post.mails().len(), 1);
 }
 
@@ -279,7 +340,7 @@ async fn a_mail_that_was_delayed_is_waited_for() {
     .await;
     let report = sent(&post, AMPLE).await;
     assert_eq!(gist(&report), "up", "{}", message(&report));
-    assert_eq!(read(&report, "delay_notices"), Some(1.0));
+    assert_eq!(read(&report, "delay_notices_total"), Some(1.0));
 }
 
 #[tokio::test]
@@ -327,7 +388,7 @@ async fn a_refused_mail_is_a_failure_of_handing_in() {
         let post = Post::open(Rules { reply, ..Rules::inbox(str::to_owned) }).await;
         let report = sent(&post, AMPLE).await;
         assert_eq!((gist(&report).as_str(), step(&report)), (expected, "submit"));
-        assert_eq!((read(&report, "sent"), read(&report, "arrived")), (Some(0.0), None));
+        assert_eq!((read(&report, "submitted"), read(&report, "arrived")), (Some(0.0), None));
         assert_eq!(post.heard(""), 0, "nobody looks for what was not sent");
     }
     let nobody = Peer::closed_port().await;
@@ -392,7 +453,7 @@ async fn a_store_that_cannot_be_looked_into_tells_nothing_about_the_mail() {
     let report = ask("mail", settings(Peer::closed_port().await, json!({})), &post.smtp.to_string(), SHORT).await;
     assert_eq!((gist(&report).as_str(), step(&report)), ("mail_unseen in connect", "fetch"));
     assert_eq!(report.verdict(), Verdict::Unknown);
-    assert_eq!((read(&report, "sent"), read(&report, "arrived")), (Some(1.0), None));
+    assert_eq!((read(&report, "submitted"), read(&report, "arrived")), (Some(1.0), None));
     for (phase, last, act, timeout) in [
         ("greeting", 0, wait_for_ever(), SHORT),
         ("greeting", 0, say("220 smtp\r\n"), AMPLE),

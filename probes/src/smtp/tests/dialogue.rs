@@ -44,6 +44,7 @@ async fn a_dialogue_becomes_encrypted_and_capabilities_are_read_again() {
     let whole = ["resolve", "connect", "greeting", "ehlo", "starttls", "tls", "ehlo", "mail", "rcpt", "rset", "quit"];
     assert_eq!(phases, whole);
     let read = |name: &str, values: &[&str]| reading(&report, Some("127.0.0.1"), name, values);
+    assert_eq!(read("probe_smtp_replies_total", &["ehlo", "250"]), Some(2.0));
     assert_eq!(read("probe_smtp_starttls_offered", &[]), Some(1.0));
     assert_eq!(read("probe_smtp_capability", &["STARTTLS", "before"]), Some(1.0));
     assert_eq!(read("probe_smtp_capability", &["STARTTLS", "after"]), Some(0.0));
@@ -157,6 +158,7 @@ async fn a_refused_recipient_is_quoted_and_measured() {
     assert_eq!(report.failure().map(|failure| failure.message()), Some(message));
     let read = |name: &str, values: &[&str]| reading(&report, Some("127.0.0.1"), name, values);
     assert_eq!(read("probe_smtp_reply_code", &["rcpt"]), Some(550.0));
+    assert_eq!(read("probe_smtp_replies_total", &["rcpt", "550"]), Some(1.0));
     assert_eq!(read("probe_smtp_enhanced_status_info", &["rcpt", "5.1.1"]), Some(1.0));
     assert_eq!(read("probe_smtp_rcpt_accepted", &[]), Some(0.0));
     assert_eq!(read("probe_smtp_server_success", &[]), Some(0.0));
