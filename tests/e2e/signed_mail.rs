@@ -13,7 +13,7 @@ use crate::daemon::tuermer::{Metrics, Tuermer};
 use crate::daemon::{eventually, free_address};
 
 /// The measure of each hop.
-const HOP_DELAY: &str = "hop_delay_seconds";
+const HOP_DELAY: &str = "last_hop_delay_seconds";
 
 /// A zone of the town with these records besides.
 fn zone(records: &str) -> String {
@@ -152,7 +152,11 @@ async fn a_name_server_that_is_down_is_no_word_against_the_mail() {
     let failure = metrics.find("probe_failure_info", &["reason=\"policy_unknown\""]);
     assert!(failure.is_some(), "{metrics:?}");
     assert_eq!(success(&metrics), None, "neither up nor down: {metrics:?}");
-    assert_eq!(values(&metrics, ["sent", "arrived", "dkim_local_pass"]), [Some(1.0), Some(1.0), None], "{metrics:?}");
+    assert_eq!(
+        values(&metrics, ["submitted", "arrived", "dkim_local_pass"]),
+        [Some(1.0), Some(1.0), None],
+        "{metrics:?}"
+    );
 }
 
 #[tokio::test]
@@ -186,7 +190,7 @@ queue_run_delay = 1s
     let [Some(first), Some(second), Some(third), Some(fourth)] = delays else { panic!("{metrics:?}") };
     assert!(third >= 3.0, "the relay held it: {delays:?}");
     assert!([first, second, fourth].iter().all(|other| *other < third), "nobody else did: {delays:?}");
-    assert!(value(&metrics, "delivery_seconds", "").is_some_and(|whole| whole >= third - 1.0), "{metrics:?}");
+    assert!(value(&metrics, "last_delivery_seconds", "").is_some_and(|whole| whole >= third - 1.0), "{metrics:?}");
 }
 
 #[tokio::test]
@@ -197,7 +201,7 @@ async fn nothing_is_handed_in_where_the_certificate_has_expired() {
     for (target, encryption) in [(office.submission, "starttls: required,"), (office.submissions, "tls: true,")] {
         let metrics = first_run(&agent(&office, &target.to_string(), &format!("{encryption} {login}"), "", None)).await;
         assert_failed(&metrics, "submit", "tls", "tls_cert_expired");
-        assert_eq!(values(&metrics, ["sent", "arrived"]), [Some(0.0), None], "{metrics:?}");
+        assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(0.0), None], "{metrics:?}");
     }
     let log = office.postfix.log();
     assert!(!log.contains("message-id=") && !log.contains("sasl_username"), "{log}");
@@ -216,6 +220,6 @@ async fn a_stranger_who_must_wait_hands_nothing_in() {
     let port = format!("port: {},", office.smtp.port());
     let metrics = first_run(&agent(&office, "town.example", &port, "", Some(bind.address))).await;
     assert_failed(&metrics, "submit", "rcpt", "greylisted");
-    assert_eq!(values(&metrics, ["sent", "arrived"]), [Some(0.0), None], "{metrics:?}");
+    assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(0.0), None], "{metrics:?}");
     assert!(!office.postfix.log().contains("message-id="), "{}", office.postfix.log());
 }

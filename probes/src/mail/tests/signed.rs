@@ -235,7 +235,7 @@ async fn a_key_in_a_file_is_read_for_every_mail() {
             message(&report)
         );
         assert!(!message(&report).contains("secret"), "{}", message(&report));
-        assert_eq!(read(&report, "sent"), Some(f64::from(u8::from(expected == "up"))));
+        assert_eq!(read(&report, "submitted"), Some(f64::from(u8::from(expected == "up"))));
     }
 }
 
