@@ -55,7 +55,10 @@ fn page(kind: &Kind, style: Style) -> String {
             let _ = writeln!(out, "      {line}");
         }
     }
-    let _ = writeln!(out, "\n{}\n  {}", style.paint(Ink::Strong, "Phases"), phases(kind).join(", "));
+    let _ = writeln!(out, "\n{}", style.paint(Ink::Strong, "Phases"));
+    for line in wrapped(&phases(kind).join(", "), style.width.saturating_sub(2)) {
+        let _ = writeln!(out, "  {line}");
+    }
     let _ = writeln!(out, "\n{}", style.paint(Ink::Strong, "Readings"));
     for measure in measures(kind) {
         let over_runs = over_runs(measure.shape);
