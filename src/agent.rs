@@ -130,7 +130,7 @@ impl Agent {
     /// Brings a loaded configuration to life: checks start to run on the runtime `checks`, and mail is taken on `web`.
     pub fn start(options: Options, loaded: Loaded, checks: &Handle, web: &Handle) -> Result<Arc<Self>, String> {
         warn(&loaded);
-        let names = world::names_stamp();
+        let names = world::names_stamp(&loaded.plan.agent);
         let net = options.net(&loaded.plan)?;
         let prepared = Arc::clone(&net);
         std::thread::spawn(move || prepared.prepare());
@@ -198,7 +198,7 @@ impl Agent {
         let loaded = config::load(file).map_err(|error| error.to_string())?;
         warn(&loaded);
         let receive = self.receiver.prepare(loaded.plan.receive.as_ref())?;
-        let names = world::names_stamp();
+        let names = world::names_stamp(&loaded.plan.agent);
         if loaded.plan.agent != old.plan.agent || self.names.swap(names, Ordering::Relaxed) != names {
             self.renew_net(&loaded.plan)?;
         }
@@ -213,18 +213,18 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the system's name servers and hosts again if they changed.
+    /// Reads the system's name servers and hosts, and the trust anchors, again if they changed.
     pub fn renew_names(&self) -> Result<(), String> {
-        let names = world::names_stamp();
+        let loaded = self.loaded.load();
+        let names = world::names_stamp(&loaded.plan.agent);
         if self.names.swap(names, Ordering::Relaxed) == names {
             return Ok(());
         }
-        let loaded = self.loaded.load();
         self.renew_net(&loaded.plan)?;
         if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
             schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
         }
-        tracing::info!("name servers or hosts changed, read again");
+        tracing::info!("name servers, hosts or trust anchors changed, read again");
         Ok(())
     }
 

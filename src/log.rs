@@ -20,9 +20,13 @@ use crate::args::{LogFormat, LogLevel};
 /// What the lines about single probes are filtered by, apart from the agent's own.
 pub const PROBER: &str = "prober";
 
+/// A library that writes a line for every answer that proves nothing; the run that asked says so itself.
+const DNSSEC: &str = "hickory_net::dnssec";
+
 /// Starts the log on the standard error.
 pub fn start(level: LogLevel, prober: LogLevel, format: LogFormat) {
     let filter = Targets::new().with_default(filter(level)).with_target(PROBER, filter(prober));
+    let filter = filter.with_target(DNSSEC, LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(Lines(format));
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

@@ -28,6 +28,8 @@ pub struct Plan {
 pub struct AgentSettings {
     /// Name servers to ask; empty: the system's.
     pub resolver: Vec<SocketAddr>,
+    /// A file of trust anchors for DNSSEC beside the root's, if there is one.
+    pub dnssec_trust_anchors: Option<PathBuf>,
     /// What `/probe` shows.
     pub probe_metrics: ProbeMetrics,
     /// Most runs at once.
@@ -40,6 +42,7 @@ impl Default for AgentSettings {
     fn default() -> Self {
         Self {
             resolver: Vec::new(),
+            dnssec_trust_anchors: None,
             probe_metrics: ProbeMetrics::Blackbox,
             runs_in_flight_max: 1000,
             private_revocation_lists: false,

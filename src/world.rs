@@ -1,4 +1,4 @@
-//! The real world of the agent's probes: the resolver the plan names, and files with a cache.
+//! The real world of the agent's probes: the resolver and the trust anchors the plan names, and files with a cache.
 //!
 //! Knows no kind of probe.
 
@@ -10,8 +10,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tuermer_probes::net::{FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
+use tuermer_probes::net::{Anchors, FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
 
+use crate::config;
 use crate::plan::AgentSettings;
 
 /// The world that a plan's probes run in.
@@ -21,7 +22,17 @@ pub fn net(settings: &AgentSettings) -> Result<Net, String> {
         servers => Resolver::of_servers(servers),
     };
     let resolver = resolver.map_err(|error| format!("cannot set up the resolver: {error}"))?;
+    let resolver = resolver.with_anchors(Arc::new(anchors(settings)?));
     Ok(Net::new(resolver, Arc::new(CachedFiles::default())))
+}
+
+/// What proofs of DNSSEC begin with.
+pub fn anchors(settings: &AgentSettings) -> Result<Anchors, String> {
+    let Some(path) = &settings.dnssec_trust_anchors else { return Ok(Anchors::default()) };
+    let shown = path.display();
+    let bytes = read_bounded(path).map_err(|error| format!("cannot read the trust anchors {shown}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("the trust anchors {shown} are not UTF-8"))?;
+    config::trust_anchors(&text, &shown.to_string()).map_err(|error| error.to_string())
 }
 
 /// What tells one state of a file from another without reading it.
@@ -92,10 +103,11 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What changes when the system's name servers or hosts do.
-pub fn names_stamp() -> u64 {
+/// What changes when the system's name servers or hosts do, or the trust anchors.
+pub fn names_stamp(settings: &AgentSettings) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for path in ["/etc/resolv.conf", "/etc/hosts"] {
+    let systems = ["/etc/resolv.conf", "/etc/hosts"].map(Path::new);
+    for path in systems.into_iter().chain(settings.dnssec_trust_anchors.as_deref()) {
         fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata)).hash(&mut hasher);
     }
     hasher.finish()

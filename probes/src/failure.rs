@@ -88,6 +88,8 @@ reasons! {
     DnsServfail "dns_servfail" Resolve;
     /// The name server refused to answer (REFUSED).
     DnsRefused "dns_refused" Resolve;
+    /// The answer is forged, or its zone is signed wrongly: DNSSEC does not vouch for it although it must.
+    DnsBogus "dns_bogus" Resolve;
     /// The lookup failed in another way.
     DnsError "dns_error" Resolve;
 

@@ -7,11 +7,15 @@ use std::process::ExitCode;
 use super::{fail, print};
 use crate::args::EXIT_BAD;
 use crate::config::{self, Loaded};
+use crate::world;
 
 /// Loads a file and says what it means, or what is wrong with it.
 pub fn run(file: &Path) -> ExitCode {
     match config::load(file) {
         Ok(loaded) => {
+            if let Err(error) = world::anchors(&loaded.plan.agent) {
+                return fail(&error, EXIT_BAD);
+            }
             for warning in &loaded.warnings {
                 fail(&format!("warning: {warning}"), EXIT_BAD);
             }

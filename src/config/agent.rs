@@ -1,6 +1,7 @@
-//! `resolver:`, `probe_metrics:`, `limits:`, `revocation_lists:` — the agent's own settings.
+//! `resolver:`, `dnssec_trust_anchors:`, `probe_metrics:`, `limits:`, `revocation_lists:` — the agent's own settings.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use super::fault::Fault;
 use super::fields::{Fields, text_of};
@@ -22,6 +23,7 @@ pub(super) fn read(entry: &Entry<'_>, settings: &mut AgentSettings, faults: &mut
     }
     let read = match entry.key.as_ref() {
         "resolver" => read_resolver(entry, settings, faults),
+        "dnssec_trust_anchors" => read_trust_anchors(entry).map(|file| settings.dnssec_trust_anchors = Some(file)),
         "probe_metrics" => read_probe_metrics(entry).map(|metrics| settings.probe_metrics = metrics),
         "limits" => read_limits(entry, settings, faults),
         "revocation_lists" => read_revocation_lists(entry, settings, faults),
@@ -51,6 +53,13 @@ fn read_resolver(entry: &Entry<'_>, settings: &mut AgentSettings, faults: &mut V
         }
     }
     Ok(())
+}
+
+fn read_trust_anchors(entry: &Entry<'_>) -> Result<PathBuf, Fault> {
+    match entry.text()? {
+        "" => Err(Fault::new(entry.place(), "`dnssec_trust_anchors` must be the path of a file")),
+        path => Ok(path.into()),
+    }
 }
 
 fn read_probe_metrics(entry: &Entry<'_>) -> Result<ProbeMetrics, Fault> {

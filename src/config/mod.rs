@@ -5,6 +5,7 @@
 
 mod access;
 mod agent;
+mod anchors;
 mod checks;
 mod dump;
 mod fault;
@@ -29,6 +30,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use anchors::trust_anchors;
 pub use checks::{INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, NAME_BYTES_MAX, TARGET_BYTES_MAX, TIMEOUT_DEFAULT};
 pub use fault::ConfigError;
 use fault::Fault;
@@ -45,8 +47,17 @@ use crate::plan::Plan;
 /// Largest configuration file in bytes. Chosen: 100,000 targets are a tenth of it.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
-const KEYS: [&str; 8] =
-    ["modules", "checks", "resolver", "probe_metrics", "probe_targets", "limits", "revocation_lists", receive::KEY];
+const KEYS: [&str; 9] = [
+    "modules",
+    "checks",
+    "resolver",
+    "dnssec_trust_anchors",
+    "probe_metrics",
+    "probe_targets",
+    "limits",
+    "revocation_lists",
+    receive::KEY,
+];
 
 /// A configuration that can be used.
 #[derive(Debug, Clone)]

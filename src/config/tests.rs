@@ -53,12 +53,13 @@ fn a_module_without_a_body_loads_but_cannot_be_asked() {
 
 #[test]
 fn the_agents_own_settings_are_read() {
-    let text = "resolver: [192.0.2.53, '192.0.2.54:5353', '2001:db8::53', '[2001:db8::54]:54']\n\
+    let text = "dnssec_trust_anchors: /etc/anchors\nresolver: [192.0.2.53, '192.0.2.54:5353', '2001:db8::53', '[2001:db8::54]:54']\n\
                 probe_metrics: all\nlimits: {runs_in_flight: 20}\nrevocation_lists: {private_addresses: yes}\n";
     let resolver = ["192.0.2.53:53", "192.0.2.54:5353", "[2001:db8::53]:53", "[2001:db8::54]:54"];
     let resolver = resolver.map(|text| text.parse().expect("an address")).to_vec();
     let expected = AgentSettings {
         resolver,
+        dnssec_trust_anchors: Some("/etc/anchors".into()),
         probe_metrics: ProbeMetrics::All,
         runs_in_flight_max: 20,
         private_revocation_lists: true,

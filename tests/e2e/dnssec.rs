@@ -1,7 +1,10 @@
-//! A zone that BIND serves with signatures.
+//! DNSSEC, proved by the agent itself from what an authoritative BIND serves.
+
+use std::net::SocketAddr;
 
 use crate::daemon::bind::{Bind, Signing};
-use crate::daemon::tuermer::Tuermer;
+use crate::daemon::folder;
+use crate::daemon::tuermer::{Metrics, Tuermer};
 
 const ZONE: &str = "$TTL 300
 @ SOA ns hostmaster 2026112301 3600 600 86400 60
@@ -10,18 +13,77 @@ const ZONE: &str = "$TTL 300
 ns A 127.0.0.1
 mail A 192.0.2.25
 _25._tcp.mail TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
+bare MX 10 untold
+untold A 192.0.2.26
 ";
 
+const MODULE: &str = "modules: { dane: { prober: mail_policy, timeout: 20s, mail_policy: { require: [dane] } } }";
+
+fn signed(signing: &Signing) -> Option<Bind> {
+    Bind::start_signed("town.example", ZONE, signing)
+}
+
+/// What kind `mail_policy` finds of a domain's DANE, with this BIND as the only name server.
+async fn dane(server: SocketAddr, anchor: &str, domain: &str) -> Metrics {
+    let files = folder();
+    let path = files.path().join("anchors");
+    std::fs::write(&path, anchor).expect("written");
+    let config =
+        format!("{MODULE}\nprobe_metrics: all\nresolver: ['{server}']\ndnssec_trust_anchors: {}\n", path.display());
+    Tuermer::start(&config).probe("dane", domain).await
+}
+
+fn reason(metrics: &Metrics) -> &str {
+    metrics.find("probe_failure_info", &[]).expect("a failure").0
+}
+
 #[tokio::test]
-async fn bind_serves_signatures() {
+async fn dane_is_proved_with_the_zones_own_key() {
     for is_hashed in [false, true] {
-        let signing = Signing { is_hashed, ..Signing::default() };
-        let Some(bind) = Bind::start_signed("town.example", ZONE, &signing) else { return };
-        assert!(bind.anchor.starts_with("town.example. IN DNSKEY 257 3 13 "), "{}", bind.anchor);
-        let tuermer = Tuermer::start(
-            "modules: { keys: { prober: dns, timeout: 5s, dns: { preferred_ip_protocol: ip4, query_name: town.example, query_type: DNSKEY, edns: { dnssec_ok: true }, validate_answer_rrs: { fail_if_none_matches_regexp: [RRSIG] } } } }\n",
-        );
-        let keys = tuermer.probe("keys", &bind.address.to_string()).await;
-        assert_eq!(keys.value("probe_success"), Some(1.0), "{keys:?}");
+        let Some(bind) = signed(&Signing { is_hashed, ..Signing::default() }) else { return };
+        let found = dane(bind.address, &bind.anchor, "town.example").await;
+        assert_eq!(found.value("probe_success"), Some(1.0), "{found:?}");
+        assert_eq!(found.value("probe_mail_mx_secure"), Some(1.0), "{found:?}");
+        let secure = found.find("probe_dane_dnssec_secure", &[r#"mx="mail.town.example""#]);
+        assert_eq!(secure.expect("a reading").1, 1.0);
+
+        // That there is no record is proved as well (NSEC, or NSEC3).
+        let found = dane(bind.address, &bind.anchor, "bare.town.example").await;
+        assert!(reason(&found).contains(r#"reason="dane_invalid""#), "{found:?}");
+        assert_eq!(found.value("probe_mail_mx_secure"), Some(1.0), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn signatures_that_are_over_are_not_to_be_believed() {
+    let Some(bind) = signed(&Signing { is_expired: true, ..Signing::default() }) else { return };
+    let found = dane(bind.address, &bind.anchor, "town.example").await;
+    assert_eq!(found.value("probe_success"), Some(0.0), "{found:?}");
+    assert!(reason(&found).contains(r#"reason="dns_bogus""#), "{found:?}");
+}
+
+#[tokio::test]
+async fn another_key_than_the_trusted_one_is_not_to_be_believed() {
+    let Some(bind) = signed(&Signing::default()) else { return };
+    let Some(other) = signed(&Signing::default()) else { return };
+    let found = dane(bind.address, &other.anchor, "town.example").await;
+    assert!(reason(&found).contains(r#"reason="dns_bogus""#), "{found:?}");
+}
+
+#[tokio::test]
+async fn without_an_anchor_nothing_is_known() {
+    // This server cannot be asked for the keys of the root.
+    let Some(bind) = signed(&Signing::default()) else { return };
+    let tuermer = Tuermer::start(&format!("{MODULE}\nresolver: ['{}']\n", bind.address));
+    let (status, text) = tuermer.get("/probe?module=dane&target=town.example").await;
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("policy_unknown") && text.contains("to the question for . DNSKEY"), "{text}");
+}
+
+#[tokio::test]
+async fn a_zone_without_signatures_is_not_to_be_believed_where_a_key_is_trusted() {
+    let Some(other) = signed(&Signing::default()) else { return };
+    let Some(bind) = Bind::start("town.example", ZONE) else { return };
+    let found = dane(bind.address, &other.anchor, "town.example").await;
+    assert!(reason(&found).contains(r#"reason="dns_bogus""#), "{found:?}");
 }

@@ -58,7 +58,7 @@ fn word(answer: Result<Vec<RData>, ResolverError>) -> Word {
     let records = match answer {
         Ok(records) => records,
         Err(ResolverError { reason: Reason::DnsNxdomain | Reason::DnsNodata, .. }) => return Word::Clear,
-        Err(ResolverError { reason: Reason::DnsRefused, message }) => return Word::Refused(message),
+        Err(ResolverError { reason: Reason::DnsRefused, message, .. }) => return Word::Refused(message),
         Err(error) => return Word::None(error.message),
     };
     let codes: Vec<Ipv4Addr> =
@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn fails(reason: Reason) -> Word {
-        word(Err(ResolverError { reason, message: "why".to_owned() }))
+        word(Err(ResolverError { reason, message: "why".to_owned(), security: crate::net::Security::Unknown }))
     }
 
     #[test]

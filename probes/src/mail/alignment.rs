@@ -118,7 +118,7 @@ mod tests {
         ])
         .await;
         let net = net_with_resolver(zone.address());
-        let found = wanted(&mut Questions::new(&net), domain).await.expect("answers")?;
+        let found = wanted(&mut Questions::new(&net, false), domain).await.expect("answers")?;
         Ok(found.map(|found| (found.organisation, found.is_dkim_strict, found.is_spf_strict)))
     }
 

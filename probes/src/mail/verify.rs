@@ -65,7 +65,7 @@ pub(super) async fn check(
     evidence: &Evidence<'_>,
 ) -> Vec<Finding> {
     let text = with_line_ends(evidence.stored);
-    let mut questions = Questions::new(net);
+    let mut questions = Questions::new(net, false);
     let mut findings = Vec::with_capacity(methods.len());
     let Some(mut message) = parsed(&text) else {
         recorder.note("the mail's headers cannot be read, or are too long");

@@ -11,15 +11,16 @@ use crate::failure::{Failure, Reason};
 use crate::net::Security;
 use crate::recorder::Recorder;
 
-/// What to do where nobody says anything that counts.
-pub(crate) const UNBELIEVED: &str =
-    "no name server is believed on DNSSEC: ask one on this machine, or set `trust_dnssec`";
+/// That nothing is known of the truth of a mail host's TLSA records, and why.
+pub(crate) fn unverified(host: &str, doubt: Option<&str>) -> Failure {
+    let doubt = doubt.unwrap_or("nobody vouches for them");
+    unknown(format_args!("the TLSA records of {host} could not be verified by DNSSEC: {doubt}"))
+}
 
 /// Reads and judges the TLSA records of every mail host.
 pub(super) async fn look(
     questions: &mut Questions<'_>,
     recorder: &mut Recorder,
-    trust_dnssec: bool,
     found: &Result<Hosts, Failure>,
 ) -> Result<(), Failure> {
     let invalid = |why: String| Failure::new(Reason::DaneInvalid, why);
@@ -27,10 +28,11 @@ pub(super) async fn look(
     let (mut fault, mut lack) = (None, None);
     for host in &found.hosts {
         let name = format!("_25._tcp.{}", host.name);
-        let answer = match questions.ask(&name, RecordType::TLSA).await {
-            Ok(answer) => answer,
+        let (answer, security) = match questions.prove(&name, RecordType::TLSA).await {
+            Ok(proved) => proved,
             Err(failure) => {
-                lack.get_or_insert(failure);
+                let first = if failure.reason().is_shortage() { &mut lack } else { &mut fault };
+                first.get_or_insert(failure);
                 continue;
             }
         };
@@ -51,7 +53,6 @@ pub(super) async fn look(
             fault.get_or_insert_with(|| invalid(format!("the mail host {} has no TLSA record", host.name)));
             continue;
         };
-        let security = answer.security(trust_dnssec);
         if let Some(truth) = truth(security) {
             recorder.read_with(&TLSA_SECURE, &[&host.name], truth);
         }
@@ -62,12 +63,14 @@ pub(super) async fn look(
                 invalid(format!("the TLSA records of {} are not verified by DNSSEC", host.name))
             });
         } else if security == Security::Unknown {
-            lack.get_or_insert_with(|| unknown(UNBELIEVED));
+            lack.get_or_insert_with(|| unverified(&host.name, answer.doubt()));
         }
     }
     // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
     if fault.is_none() && found.security == Security::Insecure {
         fault = Some(invalid("the MX records are not verified by DNSSEC".to_owned()));
+    } else if found.security == Security::Unknown {
+        lack.get_or_insert_with(|| unknown("the MX records could not be verified by DNSSEC"));
     }
     fault.or(lack).map_or(Ok(()), Err)
 }

@@ -19,7 +19,7 @@ levels! {
     MX_INFO "probe_mail_mx_info" Info ["mx", "preference"] "A mail host of the domain.";
     MX_ADDRESSES "probe_mail_mx_addresses" None ["mx", "family"] "Addresses of the mail host: family ip4 or ip6.";
     MX_ALIAS "probe_mail_mx_alias" None ["mx"] "1 if the mail host's name is an alias (CNAME), which an MX may not name.";
-    MX_SECURE "probe_mail_mx_secure" None [] "1 if the MX records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
+    MX_SECURE "probe_mail_mx_secure" None [] "1 if signatures vouch for the MX records (DNSSEC), 0 if their zone is proved to be unsigned. Absent if neither is known.";
     REVERSE_CONFIRMED "probe_mail_fcrdns_ok" None ["mx", "ip"] "1 if the address has a name that leads back to it.";
 
     SPF_RECORDS "probe_spf_records" None [] "SPF records of the domain; one is right.";
@@ -54,5 +54,5 @@ levels! {
 
     TLSA_RECORDS "probe_dane_tlsa_records" None ["mx"] "TLSA records of the mail host at port 25.";
     TLSA_USABLE "probe_dane_tlsa_usable" None ["mx"] "Of these, records that mail servers can use.";
-    TLSA_SECURE "probe_dane_dnssec_secure" None ["mx"] "1 if the TLSA records are signed and a believed name server verified them (DNSSEC). Absent if no such server was asked.";
+    TLSA_SECURE "probe_dane_dnssec_secure" None ["mx"] "1 if signatures vouch for the TLSA records (DNSSEC), 0 if their zone is proved to be unsigned. Absent if neither is known.";
 }

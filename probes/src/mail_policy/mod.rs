@@ -102,7 +102,7 @@ impl Probe for MailPolicy {
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let whole = recorder.deadline() - recorder.started();
         let end = recorder.deadline() - whole / RESERVE_DIVISOR;
-        let mut questions = Questions::new(net);
+        let mut questions = Questions::new(net, self.settings.trust_dnssec);
         let mut found = Err(unknown("the mail hosts are not known"));
         let (mut fault, mut lack) = (None, None);
         let wanted = |policy: &Policy| *policy != Policy::Dkim || !self.settings.dkim_selectors.is_empty();
@@ -156,7 +156,7 @@ impl MailPolicy {
     ) -> Result<(), Failure> {
         let Self { settings, domain } = self;
         match policy {
-            Policy::Mx => mx::look(questions, recorder, settings.trust_dnssec, domain, found).await,
+            Policy::Mx => mx::look(questions, recorder, domain, found).await,
             Policy::Reverse => mx::look_back(questions, recorder, found).await,
             Policy::Spf => {
                 recorder.enter(SPF);
@@ -177,7 +177,7 @@ impl MailPolicy {
             }
             Policy::Dane => {
                 recorder.enter(TLSA);
-                dane::look(questions, recorder, settings.trust_dnssec, found).await
+                dane::look(questions, recorder, found).await
             }
         }
     }

@@ -51,14 +51,12 @@ pub(super) fn truth(security: Security) -> Option<f64> {
 pub(super) async fn look(
     questions: &mut Questions<'_>,
     recorder: &mut Recorder,
-    trust_dnssec: bool,
     domain: &str,
     found: &mut Result<Hosts, Failure>,
 ) -> Result<(), Failure> {
     recorder.enter(MX);
     let none = |why| Failure::new(Reason::MxMissing, why);
     let answer = questions.ask(domain, RecordType::MX).await?;
-    let security = answer.as_ref().map_or(Security::Unknown, |answer| answer.security(trust_dnssec));
     let data = answer.map_or_else(Vec::new, |answer| answer.data);
     let mut records: Vec<_> =
         data.iter().filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None }).collect();
@@ -67,9 +65,6 @@ pub(super) async fn look(
     let nulls = records.iter().filter(|mx| mx.exchange.is_root()).count();
     recorder.read(&MX_NULL, f64::from(u8::from(nulls > 0)));
     recorder.read(&MX_IMPLICIT, f64::from(u8::from(records.is_empty())));
-    if let Some(truth) = truth(security) {
-        recorder.read(&MX_SECURE, truth);
-    }
     if nulls > 0 && nulls == records.len() {
         let failure = none(format!("{domain} says by a null MX (RFC 7505) that it takes no mail"));
         *found = Err(failure.clone());
@@ -124,8 +119,32 @@ pub(super) async fn look(
     }
     *found = match &fault {
         Some(failure) if failure.reason() == Reason::MxMissing => Err(failure.clone()),
-        _ => Ok(Hosts { hosts: known, security }),
+        _ => Ok(Hosts { hosts: known, security: Security::Unknown }),
     };
+    if let Ok(hosts) = found {
+        recorder.enter(MX);
+        match questions.prove(domain, RecordType::MX).await {
+            // It is the same records that must be proved.
+            Ok((answer, security)) => {
+                let proved = answer.map_or_else(Vec::new, |answer| answer.data);
+                if proved.len() == data.len() && proved.iter().all(|record| data.contains(record)) {
+                    hosts.security = security;
+                }
+            }
+            // Nothing that follows from forged records is worth looking at.
+            Err(failure) if !failure.reason().is_shortage() => {
+                *found = Err(failure.clone());
+                return Err(failure);
+            }
+            Err(failure) => {
+                lack.get_or_insert(failure);
+            }
+        }
+    }
+    recorder.enter(ADDRESS);
+    if let Some(truth) = found.as_ref().ok().and_then(|hosts| truth(hosts.security)) {
+        recorder.read(&MX_SECURE, truth);
+    }
     fault.or(lack).map_or(Ok(()), Err)
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::failure::{Failure, Reason};
-use crate::net::{Answer, Net};
+use crate::net::{Answer, Net, Security};
 
 /// Most questions of one run. Chosen: five times what a large provider's policies need; an SPF record may lead to hundreds.
 const QUESTIONS_MAX: usize = 400;
@@ -15,11 +15,16 @@ const RECORDS_MAX: usize = 64;
 
 /// What is known of a name: its records, that it has none, or why nothing is.
 type Known = Result<Option<Answer>, Failure>;
+/// The same, and what is known of the truth of that.
+type Proved = Result<(Option<Answer>, Security), Failure>;
 
 /// Asks the module's name servers.
 pub(crate) struct Questions<'a> {
     pub(crate) net: &'a Net,
-    known: HashMap<(String, RecordType), Known>,
+    /// Whether name servers on other machines are believed on DNSSEC.
+    trust_dnssec: bool,
+    /// By name, type and whether a proof was wanted.
+    known: HashMap<(String, RecordType, bool), Proved>,
 }
 
 /// That nothing is known, and why.
@@ -28,13 +33,22 @@ pub(crate) fn unknown(why: impl std::fmt::Display) -> Failure {
 }
 
 impl<'a> Questions<'a> {
-    pub(crate) fn new(net: &'a Net) -> Self {
-        Self { net, known: HashMap::new() }
+    pub(crate) fn new(net: &'a Net, trust_dnssec: bool) -> Self {
+        Self { net, trust_dnssec, known: HashMap::new() }
     }
 
     /// The records of a name, which needs no final dot; `None` if there are none.
     pub(crate) async fn ask(&mut self, name: &str, kind: RecordType) -> Known {
-        let mut key = (name.to_ascii_lowercase(), kind);
+        self.ask_for(name, kind, false).await.map(|(answer, _)| answer)
+    }
+
+    /// The same with what is known of the truth of it; costs a dozen questions.
+    pub(crate) async fn prove(&mut self, name: &str, kind: RecordType) -> Proved {
+        self.ask_for(name, kind, true).await
+    }
+
+    async fn ask_for(&mut self, name: &str, kind: RecordType, with_proof: bool) -> Proved {
+        let mut key = (name.to_ascii_lowercase(), kind, with_proof);
         if !key.0.ends_with('.') {
             key.0.push('.');
         }
@@ -44,15 +58,22 @@ impl<'a> Questions<'a> {
         if self.known.len() >= QUESTIONS_MAX {
             return Err(unknown(format_args!("more than {QUESTIONS_MAX} questions to name servers")));
         }
-        let known = match self.net.resolver().answer(&key.0, kind).await {
+        let resolver = self.net.resolver();
+        let asked = if with_proof {
+            resolver.answer_believing(&key.0, kind, self.trust_dnssec).await
+        } else {
+            resolver.records(&key.0, kind).await
+        };
+        let known = match asked {
             Ok(mut answer) => {
                 answer.data.truncate(RECORDS_MAX);
-                Ok(Some(answer))
+                let security = answer.security(self.trust_dnssec);
+                Ok((Some(answer), security))
             }
             // What is no name has no records.
             Err(error) => match error.reason {
-                Reason::DnsNxdomain | Reason::DnsNodata | Reason::TargetInvalid => Ok(None),
-                reason if reason.is_shortage() => Err(error.into()),
+                Reason::DnsNxdomain | Reason::DnsNodata | Reason::TargetInvalid => Ok((None, error.security)),
+                reason if reason.is_shortage() || reason == Reason::DnsBogus => Err(error.into()),
                 _ => Err(unknown(error.message)),
             },
         };

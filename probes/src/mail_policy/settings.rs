@@ -69,8 +69,8 @@ pub(crate) struct Settings {
     pub(super) spf_senders: Vec<IpAddr>,
     /// Selectors of the domain's DKIM keys. Without any, none is looked for.
     pub(super) dkim_selectors: Vec<Selector>,
-    /// Whether name servers on other machines are believed when they say that an answer was verified (DNSSEC). One on
-    /// this machine is always.
+    /// Whether a name server on another machine is believed when it says that it verified an answer (DNSSEC). One on
+    /// this machine always is. Where nobody is believed, or says so, the agent verifies MX and TLSA records itself.
     pub(super) trust_dnssec: bool,
     /// Port at which MTA-STS policies are fetched; senders use 443.
     pub(super) mta_sts_port: NonZeroU16,

@@ -30,7 +30,7 @@ pub(crate) use network::Legs;
 pub use network::{Addresses, Network};
 pub(crate) use quic::Quic;
 pub use resolve::{Family, RESOLVE};
-pub use resolver::{Answer, Resolver, ResolverError, Security};
+pub use resolver::{AnchorFault, Anchors, Answer, Resolver, ResolverError, Security};
 pub use revocation::RevocationLists;
 pub use stamp::{Stamped, Stamps};
 pub use stream::{Stream, TcpStream, UnixStream};

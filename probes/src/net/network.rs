@@ -351,13 +351,14 @@ impl Legs {
 pub(super) struct Resolvers(Arc<Mutex<HashMap<Vec<SocketAddr>, Resolver>>>);
 
 impl Resolvers {
-    fn of(&self, servers: &[NameServer]) -> Result<Resolver, Failure> {
+    fn of(&self, servers: &[NameServer], agent: &Resolver) -> Result<Resolver, Failure> {
         let servers: Vec<_> = servers.iter().map(|server| server.0).collect();
         let mut resolvers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(resolver) = resolvers.get(&servers) {
             return Ok(resolver.clone());
         }
         let resolver = Resolver::of_servers(&servers)
+            .map(|resolver| resolver.with_anchors(Arc::clone(agent.anchors())))
             .map_err(|error| Failure::new(Reason::ConfigUnusable, format_args!("network.resolver: {error}")))?;
         resolvers.insert(servers, resolver.clone());
         Ok(resolver)
@@ -371,7 +372,7 @@ impl Net {
         let mut legs = None;
         if let Some(network) = &terms.network {
             if !network.resolver.is_empty() {
-                net.resolver = self.resolvers.of(&network.resolver)?;
+                net.resolver = self.resolvers.of(&network.resolver, &self.resolver)?;
             }
             legs = (network.addresses == Addresses::All).then(Legs::default);
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::dane;
 use crate::failure::{Failure, Reason};
 use crate::mail_policy::TLSA as TLSA_PHASE;
-use crate::mail_policy::dane::UNBELIEVED;
+use crate::mail_policy::dane::unverified;
 use crate::mail_policy::fetch::PolicyHosts;
 use crate::mail_policy::mta_sts::{self, Policy};
 use crate::mail_policy::questions::{Questions, unknown};
@@ -41,7 +41,7 @@ pub(crate) struct Policies<'a> {
 
 impl<'a> Policies<'a> {
     pub(super) fn new(net: &'a Net, settings: &'a TlsPolicy, domain: Option<&'a str>) -> Self {
-        Self { settings, domain, questions: Questions::new(net), mta_sts: None }
+        Self { settings, domain, questions: Questions::new(net, settings.trust_dnssec), mta_sts: None }
     }
 
     /// Asks for the MTA-STS policy, if somebody wants to know. `end` is when all servers must have been asked.
@@ -112,7 +112,7 @@ impl<'a> Policies<'a> {
     ) -> Result<Arc<[TLSA]>, Failure> {
         let invalid = |why: String| Failure::new(Reason::DaneInvalid, why);
         let name = format!("_{port}._tcp.{host}");
-        let answer = self.questions.ask(&name, RecordType::TLSA).await?;
+        let (answer, security) = self.questions.prove(&name, RecordType::TLSA).await?;
         let data = answer.as_ref().map_or(&[][..], |answer| &answer.data);
         let records: Arc<[TLSA]> = dane::records(data).cloned().collect();
         recorder.read(&DANE_RECORDS, records.len() as f64);
@@ -121,7 +121,7 @@ impl<'a> Policies<'a> {
             return Err(invalid(format!("the mail host {host} has no TLSA record at {name}")));
         };
         // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
-        match (answer.security(self.settings.trust_dnssec), mx) {
+        match (security, mx) {
             (Security::Insecure, _) => {
                 recorder.read(&DANE_SECURE, 0.0);
                 Err(invalid(format!("the TLSA records of {host} are not verified by DNSSEC")))
@@ -134,7 +134,8 @@ impl<'a> Policies<'a> {
                 recorder.read(&DANE_SECURE, 1.0);
                 Ok(records)
             }
-            (Security::Unknown, _) | (_, Security::Unknown) => Err(unknown(UNBELIEVED)),
+            (Security::Unknown, _) => Err(unverified(host, answer.doubt())),
+            (_, Security::Unknown) => Err(unknown("the MX records could not be verified by DNSSEC")),
         }
     }
 }

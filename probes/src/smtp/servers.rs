@@ -152,16 +152,16 @@ async fn hosts_of(
     let found = if tls_policy.dane == Demand::Ignore {
         net.resolver().lookup(&absolute, RecordType::MX).await.map(|data| (data, Security::Unknown))
     } else {
-        let answer = net.resolver().answer(&absolute, RecordType::MX).await;
+        let trust = tls_policy.trust_dnssec;
+        let answer = net.resolver().answer_believing(&absolute, RecordType::MX, trust).await;
         answer.map(|answer| {
-            let security = answer.security(tls_policy.trust_dnssec);
+            let security = answer.security(trust);
             (answer.data, security)
         })
     };
     let (data, security) = match found {
         Ok(found) => found,
-        // That there is none is not proved here.
-        Err(ResolverError { reason: Reason::DnsNodata, .. }) => (Vec::new(), Security::Unknown),
+        Err(ResolverError { reason: Reason::DnsNodata, security, .. }) => (Vec::new(), security),
         Err(error) => return Err(error.into()),
     };
     let mut records: Vec<MX> =

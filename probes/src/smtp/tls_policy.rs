@@ -51,8 +51,8 @@ pub(super) struct Written {
     /// By the domain's MTA-STS policy (RFC 8461): `ignore`, `report` or `require`. Not `ignore` costs a question to name
     /// servers and a request over HTTPS in each run. Targets must be domains.
     mta_sts: Demand,
-    /// Whether name servers on other machines are believed when they say that an answer was verified (DNSSEC). One on
-    /// this machine is always.
+    /// Whether a name server on another machine is believed when it says that it verified an answer (DNSSEC). One on
+    /// this machine always is. Where nobody is believed, or says so, the agent verifies MX and TLSA records itself.
     trust_dnssec: bool,
     /// Port at which MTA-STS policies are fetched; senders use 443.
     mta_sts_port: NonZeroU16,

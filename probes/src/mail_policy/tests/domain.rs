@@ -18,7 +18,6 @@ async fn a_domain_in_order_passes() {
             "mx_records = 2",
             "mx_null = 0",
             "mx_implicit = 0",
-            "mx_secure = 1",
             "mx_info a.example.test 10 = 1",
             "mx_info b.example.test 20 = 1",
             "mx_addresses a.example.test ip4 = 1",
@@ -27,6 +26,7 @@ async fn a_domain_in_order_passes() {
             "mx_addresses b.example.test ip4 = 1",
             "mx_addresses b.example.test ip6 = 0",
             "mx_alias b.example.test = 0",
+            "mx_secure = 1",
         ]
     );
     assert_eq!(

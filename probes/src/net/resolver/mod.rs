@@ -3,6 +3,10 @@
 //! hickory puts one question to one server; which name and which server comes next is decided here, because a server that
 //! is silent or broken must not hide one that works. Keeps no cache: every run asks anew.
 
+mod anchors;
+mod bogus;
+mod exchange;
+mod proof;
 mod provider;
 mod signed;
 #[cfg(test)]
@@ -23,7 +27,9 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::system_conf::read_system_conf;
 
 use crate::failure::{Failure, Reason};
+pub use crate::net::resolver::anchors::{AnchorFault, Anchors};
 use crate::net::resolver::provider::Provider;
+use crate::net::resolver::signed::Inquiry;
 pub use crate::net::resolver::signed::{Answer, Security};
 use crate::settings::IpProtocol;
 
@@ -53,11 +59,13 @@ pub struct ResolverError {
     pub reason: Reason,
     /// Why, for people.
     pub message: String,
+    /// What is known of the truth of that there is nothing, where a server said so.
+    pub security: Security,
 }
 
 impl ResolverError {
     pub(super) fn new(reason: Reason, message: impl fmt::Display) -> Self {
-        Self { reason, message: message.to_string() }
+        Self { reason, message: message.to_string(), security: Security::Unknown }
     }
 
     /// Whether a server said that there is no such name or record, so that there is nothing to ask another.
@@ -74,7 +82,10 @@ impl From<ResolverError> for Failure {
 
 /// Asks name servers.
 #[derive(Clone)]
-pub struct Resolver(Arc<Inner>);
+pub struct Resolver {
+    inner: Arc<Inner>,
+    anchors: Arc<Anchors>,
+}
 
 struct Inner {
     servers: Vec<Server>,
@@ -96,10 +107,12 @@ struct Server {
 /// How a server is asked.
 #[derive(Debug, Clone, Copy)]
 enum Way {
-    /// For the records.
+    /// For the records, by the library.
     Plain,
-    /// For the records, and for its word on their signatures.
-    Signed,
+    /// For the records, and which of them are aliases.
+    Whole,
+    /// For the records and their proof; its word is enough where it is on this machine, or believed wherever it is.
+    Proved { remote_is_believed: bool },
 }
 
 impl fmt::Debug for Resolver {
@@ -138,7 +151,18 @@ impl Resolver {
         let servers: Result<_, String> =
             servers.iter().take(SERVERS_MAX).map(|address| Server::new(*address, patience)).collect();
         search.truncate(SEARCH_MAX);
-        Ok(Self(Arc::new(Inner { servers: servers?, first: AtomicUsize::new(0), hosts, search, dots })))
+        let inner = Arc::new(Inner { servers: servers?, first: AtomicUsize::new(0), hosts, search, dots });
+        Ok(Self { inner, anchors: Arc::default() })
+    }
+
+    /// The same with these trust anchors; without, the root's are trusted.
+    #[must_use]
+    pub fn with_anchors(self, anchors: Arc<Anchors>) -> Self {
+        Self { anchors, ..self }
+    }
+
+    pub(super) const fn anchors(&self) -> &Arc<Anchors> {
+        &self.anchors
     }
 
     /// All addresses of one family, in the server's order. A literal address is its own answer; a name in the hosts file
@@ -163,7 +187,7 @@ impl Resolver {
     /// What the hosts file knows of a name; `None` if it does not know the name at all.
     fn in_hosts_file(&self, host: &str, kind: RecordType) -> Result<Option<Vec<RData>>, ResolverError> {
         let name = absolute(host)?;
-        let found = |kind| self.0.hosts.lookup_static_host(&Query::query(name.clone(), kind));
+        let found = |kind| self.inner.hosts.lookup_static_host(&Query::query(name.clone(), kind));
         let known = match found(kind) {
             Some(known) => known,
             None if found(RecordType::A).or_else(|| found(RecordType::AAAA)).is_some() => return Ok(Some(Vec::new())),
@@ -190,27 +214,42 @@ impl Resolver {
         Err(nothing.unwrap_or_else(|| ResolverError::new(Reason::DnsNxdomain, format_args!("{name}: does not exist"))))
     }
 
-    /// The records of one type of an absolute name, and what is known of their truth.
+    /// The records of one type of an absolute name. Nothing is known of their truth.
+    pub async fn records(&self, name: &str, kind: RecordType) -> Result<Answer, ResolverError> {
+        self.ask(name, &absolute(name)?, kind, Way::Whole).await
+    }
+
+    /// The records of one type of an absolute name, and what is known of their truth: by the word of a name server on this
+    /// machine, else by proof. Costs a dozen questions. What is proved wrong is the failure `dns_bogus`.
     pub async fn answer(&self, name: &str, kind: RecordType) -> Result<Answer, ResolverError> {
-        let whole = absolute(name)?;
-        self.ask(name, &whole, kind, Way::Signed).await
+        self.answer_believing(name, kind, false).await
+    }
+
+    /// As [`Self::answer`]; on wish, the word of a name server is enough wherever it is.
+    pub async fn answer_believing(
+        &self,
+        name: &str,
+        kind: RecordType,
+        remote_is_believed: bool,
+    ) -> Result<Answer, ResolverError> {
+        self.ask(name, &absolute(name)?, kind, Way::Proved { remote_is_believed }).await
     }
 
     /// The absolute names that a name may stand for, in the order in which they are tried.
     fn candidates(&self, name: &str) -> Result<Vec<Name>, ResolverError> {
         let whole = absolute(name)?;
-        if name.ends_with('.') || self.0.search.is_empty() {
+        if name.ends_with('.') || self.inner.search.is_empty() {
             return Ok(vec![whole]);
         }
         let mut relative = whole.clone();
         relative.set_fqdn(false);
-        let domains = self.0.search.iter().filter_map(|domain| relative.clone().append_domain(domain).ok());
+        let domains = self.inner.search.iter().filter_map(|domain| relative.clone().append_domain(domain).ok());
         let domains = domains.map(|mut name| {
             name.set_fqdn(true);
             name
         });
         let dots = usize::from(whole.num_labels()).saturating_sub(1);
-        Ok(if dots >= self.0.dots {
+        Ok(if dots >= self.inner.dots {
             std::iter::once(whole.clone()).chain(domains).collect()
         } else {
             domains.chain(std::iter::once(whole.clone())).collect()
@@ -220,7 +259,7 @@ impl Resolver {
     /// Asks one server after the other, beginning with the one that answered last. A server that is silent is asked
     /// again, a server that failed is not.
     async fn ask(&self, asked: &str, name: &Name, kind: RecordType, way: Way) -> Result<Answer, ResolverError> {
-        let Inner { servers, first, .. } = &*self.0;
+        let Inner { servers, first, .. } = &*self.inner;
         let start = first.load(Ordering::Relaxed);
         let mut failed = vec![false; servers.len()];
         let mut failure: Option<ResolverError> = None;
@@ -229,7 +268,7 @@ impl Resolver {
             if failed[index] {
                 continue;
             }
-            let answer = servers[index].ask(asked, name, kind, way).await;
+            let answer = servers[index].ask(asked, name, kind, way, &self.anchors).await;
             match answer {
                 Err(error) if error.reason.is_shortage() => return Err(error),
                 Err(error) if !error.is_an_answer() => {
@@ -273,9 +312,22 @@ impl Server {
         Ok(Self { address, client: builder.build().map_err(|error| error.to_string())?, provider, patience })
     }
 
-    async fn ask(&self, asked: &str, name: &Name, kind: RecordType, way: Way) -> Result<Answer, ResolverError> {
-        if let Way::Signed = way {
-            return signed::ask(asked, self.address, name, kind, self.patience).await;
+    async fn ask(
+        &self,
+        asked: &str,
+        name: &Name,
+        kind: RecordType,
+        way: Way,
+        anchors: &Anchors,
+    ) -> Result<Answer, ResolverError> {
+        let inquiry = Inquiry { asked, name, kind, server: self.address, patience: self.patience };
+        match way {
+            Way::Plain => {}
+            Way::Whole => return signed::ask(inquiry).await,
+            Way::Proved { remote_is_believed } => {
+                let is_believed = remote_is_believed || self.address.ip().is_loopback();
+                return signed::prove(inquiry, is_believed, anchors).await;
+            }
         }
         let answer = self.client.lookup(name.clone(), kind).await;
         let answer = answer.map_err(|error| match self.lack(&error) {

@@ -1,36 +1,33 @@
-//! A question whose answer also says whether it was verified (DNSSEC).
+//! A question whose answer also says what is known of its truth (DNSSEC, RFC 4033 section 5).
 //!
-//! hickory asks without the wish to be told, so the exchange is made here: over UDP, and over TCP where an answer is cut.
-//! Nothing is verified here: the server's word is passed on, with what is known of the way it came.
+//! The word of a server that is believed is taken where it gives it. Where it does not, and of every other server, the
+//! chain from a trust anchor to the answer is proved here. Follows aliases link by link, so that each is proved.
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::net::{DnsError, NetError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 
+use super::anchors::Anchors;
+use super::exchange::{Wish, exchange};
+use super::proof::{Finding, Session};
 use super::{ResolverError, judge};
 use crate::failure::Reason;
-use crate::net::random_bytes;
 
-/// What a reply over UDP may come to in bytes (the value that name servers settled on in 2020: no fragments).
-const DATAGRAM_BYTES_MAX: u16 = 1232;
+/// Most aliases that are followed to an answer (CNAME). Chosen: honest chains have one or two links.
+const ALIASES_MAX: usize = 8;
 
-/// Most datagrams passed over because they do not answer the question. Chosen: late replies are few, a flood is not.
-const STRAYS_MAX: usize = 100;
-
-/// What is known of an answer's truth (RFC 4033 section 5).
+/// What is known of an answer's truth (RFC 4033 section 5). An answer that was proved wrong is none, but a failure with
+/// the reason `dns_bogus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// A name server that is believed says that it verified the signatures.
+    /// Signatures vouch for it, from a trust anchor on; or a name server that is believed says so.
     Secure,
-    /// A name server that is believed says nothing of the kind: the zone is not signed, or the server does not verify.
+    /// It is proved that the zone is not signed, so that nobody vouches for it.
     Insecure,
-    /// The name server is not believed: anybody on the way to it could have said so.
+    /// Neither could be proved: the name server gives no signatures, or parts of the chain could not be had.
     Unknown,
 }
 
@@ -41,108 +38,155 @@ pub struct Answer {
     pub data: Vec<RData>,
     /// Whether the name is an alias (CNAME) and the data another name's.
     pub is_alias: bool,
-    /// The server's word that it verified the data (RFC 6840 section 5.7).
+    security: Security,
+    /// The server's word that it verified the data (RFC 6840 section 5.7), whoever it is.
     is_authentic: bool,
-    /// Whether the server is on this machine, so that nobody stands between.
-    is_local: bool,
+    doubt: Option<Box<str>>,
 }
 
 impl Answer {
     /// Records whose truth nobody asked about.
     pub(super) const fn plain(data: Vec<RData>) -> Self {
-        Self { data, is_alias: false, is_authentic: false, is_local: false }
+        Self { data, is_alias: false, security: Security::Unknown, is_authentic: false, doubt: None }
     }
 
     /// What is known of its truth, where a server is believed also if it is on another machine, or not.
     pub const fn security(&self, remote_is_believed: bool) -> Security {
-        match (self.is_local || remote_is_believed, self.is_authentic) {
-            (false, _) => Security::Unknown,
-            (true, true) => Security::Secure,
-            (true, false) => Security::Insecure,
+        if remote_is_believed && self.is_authentic { Security::Secure } else { self.security }
+    }
+
+    /// Why nothing is known of its truth, if that is so.
+    pub fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+}
+
+/// Who is asked, and what for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inquiry<'a> {
+    /// The name in the caller's words.
+    pub(super) asked: &'a str,
+    pub(super) name: &'a Name,
+    pub(super) kind: RecordType,
+    pub(super) server: SocketAddr,
+    /// How long the server gets for each question.
+    pub(super) patience: Duration,
+}
+
+impl Inquiry<'_> {
+    async fn reply(&self, wish: Wish) -> Result<Message, ResolverError> {
+        let Self { asked, name, kind, server, patience } = *self;
+        let failed = |error: NetError| judge(asked, kind, server, &error);
+        let exchanged = tokio::time::timeout(patience, exchange(server, name, kind, wish)).await;
+        let reply = exchanged.unwrap_or(Err(NetError::Timeout)).map_err(failed)?;
+        match reply.metadata.response_code {
+            ResponseCode::NoError | ResponseCode::NXDomain => Ok(reply),
+            code => Err(failed(NetError::Dns(DnsError::ResponseCode(code)))),
         }
     }
+
+    /// What a whole reply says, aliases and all.
+    fn told(&self, reply: Message, security: Security, doubt: Option<Box<str>>) -> Result<Answer, ResolverError> {
+        let is_authentic = reply.metadata.authentic_data;
+        let is_alias = reply.answers.iter().any(|record| record.data.record_type() == RecordType::CNAME);
+        let data = reply.answers.into_iter().map(|record| record.data);
+        let data: Vec<RData> = data.filter(|data| data.record_type() == self.kind).collect();
+        self.answer(reply.metadata.response_code, Answer { data, is_alias, security, is_authentic, doubt })
+    }
+
+    fn answer(&self, code: ResponseCode, answer: Answer) -> Result<Answer, ResolverError> {
+        let Self { asked, kind, .. } = self;
+        let nothing = match code {
+            ResponseCode::NXDomain => ResolverError::new(Reason::DnsNxdomain, format_args!("{asked}: does not exist")),
+            _ if answer.data.is_empty() => {
+                ResolverError::new(Reason::DnsNodata, format_args!("{asked}: has no {kind} record"))
+            }
+            _ => return Ok(answer),
+        };
+        Err(ResolverError { security: answer.security, ..nothing })
+    }
 }
 
-/// Asks one server, which gets so long.
-pub(super) async fn ask(
-    asked: &str,
-    server: SocketAddr,
-    name: &Name,
-    kind: RecordType,
-    patience: Duration,
-) -> Result<Answer, ResolverError> {
-    let failed = |error: NetError| judge(asked, kind, server, &error);
-    let exchanged = tokio::time::timeout(patience, exchange(server, name, kind)).await;
-    let reply = exchanged.unwrap_or(Err(NetError::Timeout)).map_err(failed)?;
-    match reply.metadata.response_code {
-        ResponseCode::NoError => {}
-        ResponseCode::NXDomain => {
-            return Err(ResolverError::new(Reason::DnsNxdomain, format_args!("{asked}: does not exist")));
+/// Asks for the records, and takes the server's word for nothing.
+pub(super) async fn ask(inquiry: Inquiry<'_>) -> Result<Answer, ResolverError> {
+    let reply = inquiry.reply(Wish::Word).await?;
+    inquiry.told(reply, Security::Unknown, None)
+}
+
+/// Asks for the records, and proves what they are worth.
+pub(super) async fn prove(inquiry: Inquiry<'_>, is_believed: bool, anchors: &Anchors) -> Result<Answer, ResolverError> {
+    let asked = match inquiry.reply(if is_believed { Wish::Signatures } else { Wish::Unchecked }).await {
+        // So says a server that verifies of what it finds wrong; what is wrong it does not say.
+        Err(error) if is_believed && error.reason == Reason::DnsServfail => {
+            inquiry.reply(Wish::Unchecked).await.map_err(|_| error)
         }
-        code => return Err(failed(NetError::Dns(DnsError::ResponseCode(code)))),
+        asked => asked,
+    };
+    let reply = asked?;
+    if is_believed && reply.metadata.authentic_data {
+        return inquiry.told(reply, Security::Secure, None);
     }
-    let is_alias = reply.answers.iter().any(|record| record.data.record_type() == RecordType::CNAME);
-    let of_kind = reply.answers.into_iter().map(|record| record.data).filter(|data| data.record_type() == kind);
-    let data: Vec<RData> = of_kind.collect();
-    if data.is_empty() {
-        return Err(ResolverError::new(Reason::DnsNodata, format_args!("{asked}: has no {kind} record")));
+    // A server that knows of signatures says so (RFC 3225 section 3).
+    if !reply.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok) {
+        let doubt = format!("name server {} gives no signatures (DNSSEC)", inquiry.server);
+        return inquiry.told(reply, Security::Unknown, Some(doubt.into()));
     }
-    let is_authentic = reply.metadata.authentic_data;
-    Ok(Answer { data, is_alias, is_authentic, is_local: server.ip().is_loopback() })
+    follow(inquiry, reply, anchors).await
 }
 
-async fn exchange(server: SocketAddr, name: &Name, kind: RecordType) -> Result<Message, NetError> {
-    let id = random_bytes().ok_or_else(|| io::Error::other("the system has no random numbers"))?;
-    let mut message = Message::query();
-    message.metadata.id = u16::from_be_bytes(id);
-    message.metadata.recursion_desired = true;
-    // The wish to be told (RFC 6840 section 5.7). The signatures themselves are not wanted.
-    message.metadata.authentic_data = true;
-    message.add_query(Query::query(name.clone(), kind));
-    let mut edns = Edns::new();
-    edns.set_max_payload(DATAGRAM_BYTES_MAX);
-    message.set_edns(edns);
-    let bytes = message.to_vec()?;
-    let reply = over_udp(server, &message, &bytes).await?;
-    if reply.metadata.truncation { over_tcp(server, &message, &bytes).await } else { Ok(reply) }
+/// Proves the answer, or each alias on the way to it.
+async fn follow(inquiry: Inquiry<'_>, reply: Message, anchors: &Anchors) -> Result<Answer, ResolverError> {
+    let Inquiry { asked, kind, server, patience, .. } = inquiry;
+    let first = reply.clone();
+    let session = Session::new(server, patience);
+    session.know(inquiry.name, kind, reply).await;
+    let mut name = inquiry.name.clone();
+    let (mut security, mut doubt) = (Security::Secure, None);
+    for links in 0..=ALIASES_MAX {
+        let Some(reply) = session.ask(&name, kind).await else {
+            let doubt = session.trouble().map(Into::into);
+            return inquiry.told(first, Security::Unknown, doubt);
+        };
+        let own = |kind| {
+            let own = reply.answers.iter().filter(|record| record.name == name);
+            own.map(|record| &record.data).filter(move |data| data.record_type() == kind)
+        };
+        let alias = own(RecordType::CNAME).find_map(|data| match data {
+            RData::CNAME(alias) if kind != RecordType::CNAME => Some(alias.0.clone()),
+            _ => None,
+        });
+        let proved = if alias.is_some() { RecordType::CNAME } else { kind };
+        match session.prove(&name, proved, anchors).await {
+            Finding::Secure => {}
+            Finding::Insecure => security = security.and(Security::Insecure),
+            Finding::Unknown(why) => {
+                security = Security::Unknown;
+                doubt.get_or_insert(why);
+            }
+            Finding::Bogus(why) => {
+                let message = format_args!("{asked}: its answer is not to be believed (DNSSEC): {why}");
+                return Err(ResolverError::new(Reason::DnsBogus, message));
+            }
+        }
+        let Some(target) = alias else {
+            let data = own(kind).cloned().collect();
+            let code = reply.metadata.response_code;
+            let doubt = doubt.map(Into::into);
+            return inquiry.answer(code, Answer { data, is_alias: links > 0, security, is_authentic: false, doubt });
+        };
+        name = target;
+    }
+    let message = format_args!("{asked}: more than {ALIASES_MAX} aliases lead to it");
+    Err(ResolverError::new(Reason::DnsError, message))
 }
 
-async fn over_udp(server: SocketAddr, message: &Message, bytes: &[u8]) -> Result<Message, NetError> {
-    let any: SocketAddr =
-        if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(server).await?;
-    socket.send(bytes).await?;
-    let mut buffer = [0; DATAGRAM_BYTES_MAX as usize];
-    for _ in 0..STRAYS_MAX {
-        let length = socket.recv(&mut buffer).await?;
-        if let Ok(reply) = Message::from_vec(&buffer[..length])
-            && answers(&reply, message)
-        {
-            return Ok(reply);
+impl Security {
+    /// What is known of what needs both.
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Insecure, _) | (_, Self::Insecure) => Self::Insecure,
+            (Self::Secure, Self::Secure) => Self::Secure,
         }
     }
-    Err(NetError::Message("many replies, but none to the question"))
-}
-
-/// With the length before each message (RFC 1035 section 4.2.2).
-async fn over_tcp(server: SocketAddr, message: &Message, bytes: &[u8]) -> Result<Message, NetError> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(bytes.len()).expect("a question is shorter than 1 KiB");
-    stream.write_all(&[&length.to_be_bytes()[..], bytes].concat()).await?;
-    let length = stream.read_u16().await?;
-    let mut reply = vec![0; usize::from(length)];
-    stream.read_exact(&mut reply).await?;
-    let reply = Message::from_vec(&reply)?;
-    if answers(&reply, message) { Ok(reply) } else { Err(NetError::Message("a reply to another question")) }
-}
-
-/// Whether a reply is one to the question (RFC 5452 section 9.1).
-fn answers(reply: &Message, question: &Message) -> bool {
-    reply.metadata.id == question.metadata.id
-        && reply.metadata.op_code == OpCode::Query
-        && reply.metadata.message_type == hickory_proto::op::MessageType::Response
-        && (reply.queries == question.queries
-            // Servers that cannot even read a question answer without it.
-            || (reply.queries.is_empty() && reply.metadata.response_code != ResponseCode::NoError))
 }
