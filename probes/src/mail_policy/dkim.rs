@@ -77,6 +77,12 @@ async fn one(
     }
 }
 
+/// Whether it is a record that counts.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) fn is_key(text: &str) -> bool {
+    read(text).is_ok()
+}
+
 fn read(text: &str) -> Result<Key, String> {
     let tags = Tags::read(text)?;
     if tags.get("v").is_some() && !tags.begins_with("v", "DKIM1") {
@@ -139,4 +145,25 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (content, rest) = rest.split_at_checked(length)?;
     Some((*tag, content, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,200}", key in "(v=DKIM1; )?(k=(rsa|ed25519); )?p=[A-Za-z0-9+/]{0,80}={0,2}") {
+            let _ = (is_key(&text), is_key(&key));
+        }
+
+        #[test]
+        fn any_bytes_are_a_key_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), rest in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = rsa_bits(&bytes);
+            // What looks like the beginning of one.
+            let _ = rsa_bits(&[&[SEQUENCE, 0x24, SEQUENCE, 0x02, 0x05, 0x00, BIT_STRING, 0x1e, 0x00], &rest[..]].concat());
+        }
+    }
 }

@@ -46,7 +46,9 @@ levels! {
 
     MTA_STS_RECORD_VALID "probe_mta_sts_record_valid" None [] "1 if there is one MTA-STS record that can be used.";
     MTA_STS_POLICY_VALID "probe_mta_sts_policy_valid" None [] "1 if the MTA-STS policy was fetched and can be used.";
-    MTA_STS_INFO "probe_mta_sts_info" Info ["id", "mode"] "The MTA-STS record's id and the policy's mode: enforce, testing or none.";
+    MTA_STS_INFO "probe_mta_sts_info" Info ["id", "mode"] "The id of the MTA-STS record and the mode of its policy.";
+    MTA_STS_MODE "probe_mta_sts_mode" None ["mode"] "1 for the mode of the MTA-STS policy: enforce, testing or none; 0 for the others.";
+    MTA_STS_POLICY_CHANGED "probe_mta_sts_policy_changed_timestamp_seconds" Timestamp [] "When a run first saw that the MTA-STS policy had changed. Absent until one does.";
     MTA_STS_MAX_AGE "probe_mta_sts_max_age_seconds" Seconds [] "How long senders may keep the MTA-STS policy.";
     MTA_STS_MX_MATCH "probe_mta_sts_mx_match" None ["mx"] "1 if the MTA-STS policy names the mail host.";
 

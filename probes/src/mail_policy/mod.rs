@@ -10,6 +10,7 @@
 //! | `mx` | mail hosts, their addresses and the addresses' names |
 //! | `spf`, `dkim`, `dmarc`, `mta_sts`, `dane` | a policy each; `dmarc` TLS-RPT too |
 //! | `fetch` | the request for the MTA-STS policy |
+//! | `history` | what earlier runs saw of it |
 //!
 //! No mail server is spoken to: that is kind `smtp`'s.
 
@@ -17,6 +18,7 @@ pub(crate) mod dane;
 mod dkim;
 mod dmarc;
 pub(crate) mod fetch;
+mod history;
 pub(crate) mod measures;
 pub(crate) mod mta_sts;
 mod mx;
@@ -180,5 +182,17 @@ impl MailPolicy {
                 dane::look(questions, recorder, found).await
             }
         }
+    }
+}
+
+/// Reads bytes as one of the policies, and says whether they are one. For those who try what nobody would publish.
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) fn is_some_policy(which: u8, bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    match which % 4 {
+        0 => spf::is_record(&text),
+        1 => dkim::is_key(&text),
+        2 => is_dmarc(&text),
+        _ => mta_sts::is_policy_or_record(bytes),
     }
 }

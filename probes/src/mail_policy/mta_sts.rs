@@ -2,13 +2,17 @@
 
 use std::fmt;
 
-use super::MTA_STS;
+use sha2::{Digest as _, Sha256};
+
 use super::fetch::{self, PolicyHosts};
-use super::measures::{MTA_STS_INFO, MTA_STS_MAX_AGE, MTA_STS_MX_MATCH, MTA_STS_POLICY_VALID, MTA_STS_RECORD_VALID};
+use super::measures::{
+    MTA_STS_INFO, MTA_STS_MAX_AGE, MTA_STS_MODE, MTA_STS_MX_MATCH, MTA_STS_POLICY_VALID, MTA_STS_RECORD_VALID,
+};
 use super::mx::Hosts;
 use super::questions::Questions;
 use super::settings::Settings;
 use super::tags::Tags;
+use super::{MTA_STS, history};
 use crate::failure::{Failure, Reason};
 use crate::recorder::Recorder;
 
@@ -16,6 +20,8 @@ use crate::recorder::Recorder;
 const ID_BYTES_MAX: usize = 32;
 /// Longest time a policy may be kept, in seconds (RFC 8461 section 3.2).
 const MAX_AGE_MAX: u32 = 31_557_600;
+/// What a policy asks of senders.
+const MODES: [&str; 3] = ["enforce", "testing", "none"];
 
 /// What a domain asks of those who send mail to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,14 @@ impl Policy {
     pub(crate) fn names(&self, host: &str) -> bool {
         self.hosts.iter().any(|pattern| matches(pattern, host))
     }
+
+    /// Tells it from others that mean something else.
+    fn digest(&self) -> String {
+        let mut hosts: Vec<String> = self.hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        hosts.sort_unstable();
+        let hash = Sha256::digest(format!("{} {} {}", self.mode, self.max_age, hosts.join(" ")));
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Reads and judges the record and the policy.
@@ -48,9 +62,11 @@ pub(super) async fn look(
     found: &Result<Hosts, Failure>,
 ) -> Result<(), Failure> {
     let policy_hosts = PolicyHosts { port: settings.mta_sts_port, tls: &settings.tls_config };
-    let policy = find(questions, recorder, &policy_hosts, domain).await?;
+    let (id, policy) = find_with_id(questions, recorder, &policy_hosts, domain).await?;
+    let memory = questions.net.memory().of(recorder.owner());
+    let changed = history::compare(memory, recorder, &id, &policy.digest()).map_err(|why| invalid(domain, why));
     if policy.is_none() {
-        return Ok(());
+        return changed;
     }
     let found = found.as_ref().map_err(Clone::clone)?;
     let mut missing = None;
@@ -61,7 +77,7 @@ pub(super) async fn look(
             missing = Some(invalid(domain, format_args!("the policy does not name the mail host {}", host.name)));
         }
     }
-    missing.map_or(Ok(()), Err)
+    missing.map_or(changed, Err)
 }
 
 fn invalid(domain: &str, why: impl fmt::Display) -> Failure {
@@ -75,6 +91,15 @@ pub(crate) async fn find(
     policy_hosts: &PolicyHosts<'_>,
     domain: &str,
 ) -> Result<Policy, Failure> {
+    find_with_id(questions, recorder, policy_hosts, domain).await.map(|(_, policy)| policy)
+}
+
+async fn find_with_id(
+    questions: &mut Questions<'_>,
+    recorder: &mut Recorder,
+    policy_hosts: &PolicyHosts<'_>,
+    domain: &str,
+) -> Result<(String, Policy), Failure> {
     recorder.enter(MTA_STS);
     let records = questions.texts(&format!("_mta-sts.{domain}"), "v=STSv1", Some(b';')).await?;
     let id = match &*records {
@@ -97,8 +122,17 @@ pub(crate) async fn find(
     let policy = read(&body).map_err(|why| invalid(domain, format_args!("the policy: {why}")))?;
     recorder.read(&MTA_STS_POLICY_VALID, 1.0);
     recorder.read_with(&MTA_STS_INFO, &[id, policy.mode], 1.0);
+    for mode in MODES {
+        recorder.read_with(&MTA_STS_MODE, &[mode], f64::from(u8::from(mode == policy.mode)));
+    }
     recorder.read(&MTA_STS_MAX_AGE, f64::from(policy.max_age));
-    Ok(policy)
+    Ok((id.to_owned(), policy))
+}
+
+/// Whether it is a policy that counts, or a record with an id.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) fn is_policy_or_record(body: &[u8]) -> bool {
+    read(body).is_ok() || std::str::from_utf8(body).is_ok_and(|text| id(text).is_ok())
 }
 
 /// The id of a record (RFC 8461 section 3.1).
@@ -133,7 +167,7 @@ fn read(body: &[u8]) -> Result<Policy, String> {
         None => return Err("its version is missing".to_owned()),
     }
     let mode = mode.ok_or("its mode is missing")?;
-    let known = ["enforce", "testing", "none"].into_iter().find(|known| *known == mode);
+    let known = MODES.into_iter().find(|known| *known == mode);
     let mode = known.ok_or_else(|| format!("{mode:?} is no mode"))?;
     let max_age = max_age.ok_or("its max_age is missing")?;
     let seconds = max_age.parse().ok().filter(|seconds| *seconds <= MAX_AGE_MAX && !max_age.starts_with('+'));

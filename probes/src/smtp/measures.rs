@@ -162,6 +162,7 @@ pub(crate) const ALL: &[&Measure] = &[
     &policy::MTA_STS_RECORD_VALID,
     &policy::MTA_STS_POLICY_VALID,
     &policy::MTA_STS_INFO,
+    &policy::MTA_STS_MODE,
     &policy::MTA_STS_MAX_AGE,
     &AUTH_OK,
     &BAD_AUTH_REJECTED,

@@ -63,6 +63,12 @@ pub async fn ask_in(net: &Net, kind: &str, settings: serde_json::Value, target: 
     }
 }
 
+/// Reads bytes as an SPF record, a DKIM key, a DMARC record or an MTA-STS policy, as `which` says by its rest by four.
+/// Whether they are one.
+pub fn is_mail_policy(which: u8, bytes: &[u8]) -> bool {
+    crate::mail_policy::is_some_policy(which, bytes)
+}
+
 /// What a report says in one line, for assertions: `up`, or `reason in phase`.
 pub fn gist(report: &Report) -> String {
     match report.failure() {

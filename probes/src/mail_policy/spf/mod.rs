@@ -113,6 +113,12 @@ pub(super) async fn look(
     refused.map_or(Ok(()), Err)
 }
 
+/// Whether it is a record that counts.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) fn is_record(text: &str) -> bool {
+    Record::read(text).is_ok()
+}
+
 /// What the domain's record says of a sender, in a word of RFC 8601 section 2.7.2.
 pub(crate) async fn judge(
     questions: &mut Questions<'_>,

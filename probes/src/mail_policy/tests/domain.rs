@@ -198,3 +198,12 @@ fn settings_and_targets_that_make_no_sense_are_refused() {
     assert_eq!(invalid("192.0.2.1"), "\"192.0.2.1\" is an address, and no domain");
     assert_eq!(invalid("a@example.org"), "\"a@example.org\" is no host name");
 }
+
+#[test]
+fn whatever_is_a_policy_is_taken_for_one() {
+    let policies = ["v=spf1 mx -all", "v=DKIM1; p=", "v=DMARC1; p=none", "version: STSv1\nmode: none\nmax_age: 0"];
+    for (which, text) in (0..).zip(policies) {
+        assert!(crate::testkit::is_mail_policy(which, text.as_bytes()), "{text}");
+        assert!(!crate::testkit::is_mail_policy(which, b"\xff"), "{text}");
+    }
+}

@@ -48,6 +48,9 @@ async fn an_mta_sts_policy_that_names_the_mail_hosts_is_good() {
             "mta_sts_record_valid = 1",
             "mta_sts_policy_valid = 1",
             "mta_sts_info 20260101 enforce = 1",
+            "mta_sts_mode enforce = 1",
+            "mta_sts_mode testing = 0",
+            "mta_sts_mode none = 0",
             "mta_sts_max_age_seconds = 86400",
             "mta_sts_mx_match a.example.test = 1",
             "mta_sts_mx_match b.example.test = 1",
@@ -138,4 +141,48 @@ async fn mta_sts_is_missing_doubled_or_without_a_host() {
     let report = asked_within(silent, json!({"require": ["mta_sts"]}), Duration::from_secs(2)).await;
     assert_eq!(gist(&report), "policy_unknown in mta_sts");
     assert_eq!(readings(&report, "mta_sts_policy"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_policy_that_changes_without_its_id_is_told_until_the_id_changes() {
+    let authority = Authority::new();
+    let tls = starttls(authority.leaf(&["mta-sts.example.test"]).server());
+    let peer = Peer::play(vec![wait_for_ever()]).await;
+    let memory = crate::Memory::default();
+    let run = async |id: &'static str, body: &str| {
+        let mut script = text(body);
+        script.insert(0, tls.clone());
+        peer.now_plays(script);
+        let mut records = records();
+        records.push(("_mta-sts.example.test.", Data::Txt(id)));
+        records.push(("mta-sts.example.test.", Data::A([127, 0, 0, 1])));
+        let server = zone(records).await;
+        let net = net_with_resolver(server.address()).with_memory(memory.clone());
+        let settings = json!({
+            "require": ["mta_sts"],
+            "mta_sts_port": peer.address().port(),
+            "tls_config": {"ca": authority.pem()},
+        });
+        let report = ask_in(&net, "mail_policy", settings, "example.test", AMPLE).await;
+        let message = report.failure().map_or_else(String::new, |failure| failure.message().to_owned());
+        let noted = |part: &str| report.notes.iter().any(|(_, _, text)| text.contains(part));
+        let changed = report.reading_named("probe_mta_sts_policy_changed_timestamp_seconds");
+        (message, changed, noted("has changed since"), noted("but the policy is the old one"))
+    };
+    let longer = POLICY.replace("86400", "172800");
+    let one = "v=STSv1; id=1;";
+    let wrong =
+        "MTA-STS of example.test: the policy has changed, but the record's id is still 1: senders do not notice";
+    let good = String::new;
+
+    assert_eq!(run(one, POLICY).await, (good(), None, false, false));
+    // Order and line ends mean nothing.
+    assert_eq!(run(one, &POLICY.replace('\r', "")).await, (good(), None, false, false));
+    let (message, changed, noted, _) = run(one, &longer).await;
+    assert_eq!((&*message, changed.is_some_and(|at| at > 1.7e9), noted), (wrong, true, true));
+    // It stays wrong, and since when it is so stays too.
+    assert_eq!(run(one, &longer).await, (wrong.to_owned(), changed, false, false));
+    assert_eq!(run("v=STSv1; id=2;", &longer).await, (good(), changed, false, true));
+    let (message, later, noted, _) = run("v=STSv1; id=3;", POLICY).await;
+    assert_eq!((message, later >= changed, noted), (good(), true, true));
 }
