@@ -8,6 +8,7 @@ mod alertmanager;
 mod compose;
 mod example;
 mod grafana;
+mod misfortunes;
 mod names;
 mod prometheus;
 mod server;

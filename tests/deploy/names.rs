@@ -81,7 +81,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Every metric there is: what the kinds declare, what the rules record, what a running agent exports.
-fn known() -> BTreeSet<String> {
+pub(crate) fn known() -> BTreeSet<String> {
     let measures = net::MEASURES.iter().copied().chain(KINDS.iter().map(|kind| kind.measures));
     let series = |measure: &Measure| match measure.shape {
         Shape::Distribution(_) => ["bucket", "sum", "count"].map(|part| format!("{}_{part}", measure.name)).to_vec(),

@@ -10,6 +10,7 @@ mod demo;
 mod dnssec;
 mod guard;
 mod mail;
+mod mail_dashboard;
 mod mailbox;
 mod migration;
 mod names;
