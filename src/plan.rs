@@ -139,6 +139,8 @@ pub struct Receive {
     pub recipients: Vec<Box<str>>,
     /// What STARTTLS is served with, if it is.
     pub tls: Option<CertificateFiles>,
+    /// Whether mail is taken over encrypted connections only.
+    pub requires_tls: bool,
     /// Largest message in bytes.
     pub size_max: usize,
     /// Most connections at once.
@@ -165,6 +167,7 @@ impl Default for Receive {
             hostname: "localhost".into(),
             recipients: Vec::new(),
             tls: None,
+            requires_tls: false,
             size_max: 1 << 20,
             connections_max: 64,
             connections_per_client_max: 8,

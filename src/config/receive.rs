@@ -45,6 +45,8 @@ struct Written {
     hostname: String,
     recipients: Vec<String>,
     tls: Option<WrittenTls>,
+    #[serde(default)]
+    require_tls: bool,
     size_limit: Option<Size>,
     connections: Option<usize>,
     connections_per_client: Option<usize>,
@@ -129,7 +131,11 @@ pub(super) fn read(entry: &Entry<'_>, faults: &mut Vec<Fault>) -> Option<Arc<Rec
         hostname: written.hostname.into(),
         recipients: unique(written.recipients),
         tls: written.tls.map(|tls| CertificateFiles { certificate: tls.cert_file, key: tls.key_file }),
+        requires_tls: written.require_tls,
     };
+    if settings.requires_tls && settings.tls.is_none() {
+        judge.fault("require_tls", "`require_tls` needs `tls`");
+    }
     if settings.keep_bytes_max < settings.size_max {
         judge.fault("keep_bytes", "`keep_bytes` must be at least `size_limit`");
     }

@@ -147,6 +147,10 @@ impl Dialogue {
             Command::StartTls if !self.offers_tls || self.is_secured => "503 5.5.1 not offered now".into(),
             Command::StartTls if self.client.is_none() => "503 5.5.1 say who you are first".into(),
             Command::StartTls => return Next::Secure("220 2.0.0 go ahead".into()),
+            // RFC 3207 section 4: all but a few commands are refused so.
+            Command::Mail { .. } | Command::Rcpt { .. } | Command::Data | Command::Verify if self.must_encrypt() => {
+                "530 5.7.0 say STARTTLS first".into()
+            }
             Command::Mail { sender, size } => self.mail(sender, size),
             Command::Rcpt { recipient } => self.rcpt(recipient),
             Command::Data if self.recipients.is_empty() => "503 5.5.1 no recipient".into(),
@@ -211,6 +215,11 @@ impl Dialogue {
     fn reset(&mut self) {
         self.sender = None;
         self.recipients.clear();
+    }
+
+    /// Whether nothing is taken until the connection is encrypted.
+    fn must_encrypt(&self) -> bool {
+        self.settings.requires_tls && !self.is_secured
     }
 
     fn is_lmtp(&self) -> bool {

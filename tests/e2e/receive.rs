@@ -101,6 +101,57 @@ async fn mail_arrives_encrypted_also_after_the_certificate_was_renewed() {
 }
 
 #[tokio::test]
+async fn nothing_is_taken_in_the_open_where_encryption_is_required() {
+    let (Some(swaks_program), Some(python)) = (program(&["swaks"]), program(&["python3"])) else { return };
+    let files = folder();
+    let (leaf, listen) = (Authority::new().leaf(&["tuermer.example.org"]), free_address());
+    let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
+    std::fs::write(&key, &leaf.key_pem).unwrap();
+    std::fs::write(&cert, &leaf.pem).unwrap();
+    let tls =
+        format!("  tls: {{ cert_file: '{}', key_file: '{}' }}\n  require_tls: true\n", cert.display(), key.display());
+    let tuermer = Tuermer::start(&config(listen, &tls));
+    let refused = swaks(&swaks_program, listen, "Backup", "x").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(!refused.status.success() && said.contains("530 5.7.0"), "{said}");
+
+    // What is said in the open, in one packet with STARTTLS or in the next, is not obeyed within.
+    let script = format!(
+        "import socket, ssl
+evil = b'MAIL FROM:<evil@x.example>\\r\\nRCPT TO:<{ADDRESS}>\\r\\nDATA\\r\\nSubject: Backup\\r\\n\\r\\n0 errors\\r\\n.\\r\\n'
+for together in (True, False):
+    s = socket.create_connection(('{}', {}), 20)
+    r = s.makefile('rb')
+    r.readline()
+    s.sendall(b'EHLO x.example\\r\\n')
+    while r.readline()[3:4] == b'-': pass
+    s.sendall(b'STARTTLS\\r\\n' + (evil if together else b''))
+    print(r.readline()[:9].decode())
+    if together:
+        print(r.read())
+        continue
+    s.sendall(evil)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        context.wrap_socket(s)
+        print('encrypted')
+    except (ssl.SSLError, OSError):
+        print('no handshake')",
+        listen.ip(),
+        listen.port()
+    );
+    let said = output(Command::new(&python).args(["-c", &script]));
+    assert_eq!(said, "503 5.5.0\nb''\n220 2.0.0\nno handshake\n");
+    let accepted = "tuermer_receive_messages_total{result=\"accepted\"}";
+    assert_eq!(tuermer.metrics("/metrics").await.value(accepted), Some(0.0));
+
+    output(swaks(&swaks_program, listen, "Backup of db1", "0 errors").arg("--tls"));
+    until(&tuermer, "probe_success{").await;
+    assert_eq!(tuermer.metrics("/metrics").await.value(accepted), Some(1.0));
+}
+
+#[tokio::test]
 async fn python_delivers_over_smtp_and_lmtp() {
     let Some(program) = program(&["python3"]) else { return };
     for (protocol, class) in [("smtp", "SMTP"), ("lmtp", "LMTP")] {

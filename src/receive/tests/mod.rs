@@ -10,6 +10,8 @@ use super::*;
 use crate::exposition::Format;
 use crate::plan::MailProtocol;
 
+mod encrypted;
+
 const ADDRESS: &str = "a@b.example";
 const HELLO: &str = "EHLO me\r\n";
 const ENVELOPE: &str = "MAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n";
