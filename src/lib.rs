@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod exposition;
+mod folders;
 pub mod history;
 pub mod log;
 pub mod plan;

@@ -10,9 +10,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tuermer_probes::net::{Anchors, FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
+use tuermer_probes::net::{Anchors, Beginning, FILE_BYTES_MAX, FileContent, Files, Net, Resolver};
 
 use crate::config;
+use crate::folders;
 use crate::plan::AgentSettings;
 
 /// The world that a plan's probes run in.
@@ -80,6 +81,18 @@ impl Files for CachedFiles {
         let content = FileContent { bytes: bytes.into(), version: cache.versions };
         cache.files.insert(path.to_owned(), (stamp, content.clone()));
         Ok(content)
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        folders::names(folder)
+    }
+
+    fn beginning(&self, folder: &Path, name: &str, bytes_max: usize) -> io::Result<Beginning> {
+        folders::beginning(folder, name, bytes_max)
+    }
+
+    fn remove(&self, folder: &Path, name: &str) -> io::Result<()> {
+        folders::remove(folder, name)
     }
 }
 

@@ -81,6 +81,8 @@ pub(crate) struct Mail {
     settings: Arc<Settings>,
     asked: Asked,
     check: CheckId,
+    /// Whose mail is looked for.
+    recipient: Box<str>,
     submit: Arc<str>,
     fetch: Arc<str>,
     /// How many mails were made.
@@ -89,8 +91,8 @@ pub(crate) struct Mail {
 
 impl Probe for Mail {
     const NAME: &'static str = "mail";
-    const ABOUT: &'static str =
-        "Does a mail really arrive? Sends one and finds it again in its mailbox, over IMAP; deletes it afterwards.";
+    const ABOUT: &'static str = "Does a mail really arrive? Sends one and finds it again, in a mailbox over IMAP or POP3, in a Maildir or at the agent \
+         itself; deletes it afterwards.";
     const TARGET: &'static str = "where the mail is handed in: a server with a port (smtp.example.org:587, \
                                   [2001:db8::1]:25), or a domain (the first MX that takes it)";
     const PHASES: &'static [Phase] = &[
@@ -128,6 +130,7 @@ impl Probe for Mail {
             settings: Arc::clone(settings),
             asked,
             check,
+            recipient: to.into(),
             submit: "submit".into(),
             fetch: "fetch".into(),
             number: AtomicU32::new(0),
@@ -148,7 +151,7 @@ impl Probe for Mail {
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
         let settings = &*self.settings;
         // A mail that could not be looked for is not sent.
-        settings.fetch.prepare(net)?;
+        settings.fetch.prepare(net, &self.recipient)?;
         let key = match &settings.token_key {
             Some(secret) => Key::of_secret(&net.secret(secret)?),
             None => Key::of_process()?,
@@ -274,7 +277,7 @@ impl Mail {
         let looked = looked.map_err(|failure| recorder.leg_failed(failure));
         recorder.leave_step();
         self.write_down(recorder, trip, &seen, reading.as_ref());
-        let findings = self.authenticate(net, recorder, reading.as_ref(), end).await;
+        let findings = self.authenticate(net, recorder, reading.as_ref(), &seen, end).await;
         match looked {
             Err(failure) if seen.arrival.is_none() && seen.bounce.is_none() => {
                 let unseen = Failure::new(Reason::MailUnseen, format_args!("the mail was sent, but: {failure}"));
@@ -306,13 +309,15 @@ impl Mail {
         net: &Net,
         recorder: &mut Recorder,
         reading: Option<&Reading>,
+        seen: &Seen,
         end: Instant,
     ) -> Vec<Finding> {
         let methods = &*self.settings.check_authentication;
         let Some(reading) = reading.filter(|_| !methods.is_empty()) else { return Vec::new() };
         recorder.enter(verify::AUTHENTICATION);
         let sender_domain = self.settings.from.domain().unwrap_or_default();
-        let evidence = Evidence { stored: &reading.stored, sender_domain, client: None };
+        let client = seen.arrival.as_ref().and_then(|arrival| arrival.client);
+        let evidence = Evidence { stored: &reading.stored, sender_domain, client };
         let findings = match timeout_at(end, verify::check(net, recorder, methods, &evidence)).await {
             Ok(findings) => findings,
             Err(_) => {
@@ -342,7 +347,7 @@ impl Mail {
             given_up_after: recorder.deadline() - recorder.started(),
             sweep_after: self.settings.sweep_after.0,
         };
-        let mut place = Place::new(net, &self.settings.fetch);
+        let mut place = Place::new(net, &self.settings.fetch, &self.recipient, recorder.started());
         watch.wait(&mut place, recorder, seen, end).await?;
         let mut visit = Finish { mail: self, watch, trip, has_looked_again: false };
         match visit.finish(&mut place, recorder, seen, reading, end).await {

@@ -110,7 +110,8 @@ impl Method {
 struct Written {
     /// Who sends the mail, in the header and to the server.
     from: Mailbox,
-    /// Who receives it: the mailbox that `fetch` looks into.
+    /// Who receives it: the mailbox that `fetch` looks into. Notices of non-delivery go to `from`: they are seen only if they
+    /// reach that mailbox too, because it is the same or they are forwarded.
     to: Mailbox,
     /// Whether `to` may be at another domain than `from`.
     #[serde(default)]

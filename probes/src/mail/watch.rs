@@ -1,6 +1,7 @@
 //! The second step: a place is looked into until the mail is there, or its notice of non-delivery, or time is up.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -53,6 +54,8 @@ pub(super) struct Arrival {
     pub(super) at: Instant,
     /// When the store took it, by its clock.
     pub(super) stored: Option<SystemTime>,
+    /// Who handed it in, where the place is the agent itself.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// What was met on the way.
@@ -154,13 +157,14 @@ impl Watch<'_> {
             };
             let mut outcome = in_time(began + ROUND_MAX, round).await;
             if outcome.is_ok() {
-                if is_last || seen.arrival.is_some() || seen.bounce.is_some() {
+                let is_found = seen.arrival.is_some() || seen.bounce.is_some();
+                if is_last || is_found {
                     place.take_notes(true);
-                    return Ok(());
+                    return place.missed().filter(|_| !is_found).map_or(Ok(()), Err);
                 }
                 place.take_notes(false);
                 let next = last_round.min(recorder.now() + pause);
-                pause = (pause * 2).min(place.pause_max());
+                pause = (pause * 2).min(place.pause_max(left));
                 let rest = place.rest(recorder, next.min(began + ROUND_MIN), next);
                 outcome = in_time(next + ROUND_MAX, rest).await;
             }
@@ -263,7 +267,8 @@ impl Watch<'_> {
                 Some(_) => seen.met.push((spot.clone(), Met::Duplicate)),
                 None => {
                     let at = head.arrived.unwrap_or_else(|| recorder.now());
-                    seen.arrival = Some(Arrival { spot: spot.clone(), role, at, stored: head.stored });
+                    let Fetched { stored, client, .. } = *head;
+                    seen.arrival = Some(Arrival { spot: spot.clone(), role, at, stored, client });
                 }
             }
             seen.to_delete.push(spot.clone());

@@ -10,7 +10,7 @@
 pub(crate) mod imap;
 pub(crate) mod imap_dialogue;
 pub(crate) mod measures;
-mod pop3;
+pub(crate) mod pop3;
 pub(crate) mod settings;
 mod sieve;
 #[cfg(test)]

@@ -14,22 +14,39 @@ const LINES_MAX: usize = 100;
 /// How much of a server's words goes into a sentence, in bytes.
 const QUOTE_BYTES_MAX: usize = 300;
 
-struct Pop3 {
+/// Longest line of a mail in bytes. RFC 5322 section 2.1.1 allows 998; not everybody keeps to it.
+const TEXT_LINE_BYTES_MAX: usize = 1 << 20;
+
+/// A connection to a POP3 server.
+pub(crate) struct Pop3 {
     channel: Channel,
+    /// Whether the dialogue goes into the notes.
+    is_noted: bool,
 }
 
 pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Channel) -> Result<(), Failure> {
-    let mut pop3 = Pop3 { channel };
+    let mut pop3 = enter(visit, recorder, channel).await?;
+    let mut outcome = Ok(());
+    if visit.settings.account.is_some() {
+        outcome = count(visit, recorder, &mut pop3).await;
+    }
+    let outcome = outcome.map_err(|failure| recorder.leg_failed(failure));
+    part(recorder, async |recorder| pop3.command(recorder, "QUIT").await.map(drop)).await;
+    outcome
+}
+
+/// The dialogue up to the point where the user is in.
+pub(crate) async fn enter(visit: &Visit<'_>, recorder: &mut Recorder, channel: Channel) -> Result<Pop3, Failure> {
+    let mut pop3 = Pop3 { channel, is_noted: true };
     recorder.enter(GREETING);
     pop3.answer(recorder, "the greeting").await?;
     let mut capabilities = pop3.capabilities(recorder).await?;
     if visit.starts_tls(pop3.channel.is_encrypted(), capabilities.iter().any(|line| line == "STLS"))? {
         recorder.enter(STARTTLS);
         pop3.command(recorder, "STLS").await?;
-        pop3 = Pop3 { channel: visit.encrypt(recorder, pop3.channel).await? };
+        pop3 = Pop3 { channel: visit.encrypt(recorder, pop3.channel).await?, ..pop3 };
         capabilities = pop3.capabilities(recorder).await?;
     }
-    let mut outcome = Ok(());
     if let Some(account) = &visit.settings.account {
         recorder.enter(LOGIN);
         let offered: Vec<Mechanism> = capabilities
@@ -49,11 +66,8 @@ pub(super) async fn hold(visit: &Visit<'_>, recorder: &mut Recorder, channel: Ch
             }
         }
         recorder.read(&LOGIN_OK, 1.0);
-        outcome = count(visit, recorder, &mut pop3).await;
     }
-    let outcome = outcome.map_err(|failure| recorder.leg_failed(failure));
-    part(recorder, async |recorder| pop3.command(recorder, "QUIT").await.map(drop)).await;
-    outcome
+    Ok(pop3)
 }
 
 async fn count(visit: &Visit<'_>, recorder: &mut Recorder, pop3: &mut Pop3) -> Result<(), Failure> {
@@ -79,14 +93,60 @@ impl Pop3 {
     /// The answer's words after `+OK`.
     async fn answer(&mut self, recorder: &mut Recorder, to: &str) -> Result<String, Failure> {
         let line = self.channel.line(LINE_BYTES_MAX).await?;
-        recorder.received(shown(&line, NOTE_BYTES_MAX));
+        if self.is_noted {
+            recorder.received(shown(&line, NOTE_BYTES_MAX));
+        }
         judge(&line, to)
     }
 
-    async fn command(&mut self, recorder: &mut Recorder, line: &str) -> Result<String, Failure> {
-        recorder.sent(line);
+    /// Sends a command and reads the answer's words after `+OK`.
+    pub(crate) async fn command(&mut self, recorder: &mut Recorder, line: &str) -> Result<String, Failure> {
+        if self.is_noted {
+            recorder.sent(line);
+        }
         self.send(line).await?;
         self.answer(recorder, line).await
+    }
+
+    /// Whether the dialogue goes into the notes from here on: repetitions would fill them.
+    pub(crate) const fn take_notes(&mut self, is_noted: bool) {
+        self.is_noted = is_noted;
+    }
+
+    /// The lines that follow an answer, up to the dot (RFC 1939 section 3).
+    pub(crate) async fn lines(&mut self, lines_max: usize) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.channel.line(LINE_BYTES_MAX).await?;
+            if line == b"." {
+                return Ok(lines);
+            }
+            if lines.len() >= lines_max {
+                return Err(Failure::new(Reason::TooLong, format_args!("an answer of more than {lines_max} lines")));
+            }
+            lines.push(line);
+        }
+    }
+
+    /// The mail that follows an answer: its first bytes. It is read to its end, but no further than `read_max`.
+    pub(crate) async fn text(&mut self, bytes_max: usize, read_max: usize) -> Result<Vec<u8>, Failure> {
+        let mut text = Vec::new();
+        let mut read = 0_usize;
+        loop {
+            let line = self.channel.line(TEXT_LINE_BYTES_MAX).await?;
+            if line == b"." {
+                return Ok(text);
+            }
+            read += line.len() + 2;
+            if read > read_max {
+                return Err(Failure::new(Reason::TooLong, format_args!("a mail of more than {read_max} bytes")));
+            }
+            if text.len() < bytes_max {
+                let line = line.strip_prefix(b".").unwrap_or(&line);
+                text.extend_from_slice(&line[..line.len().min(bytes_max - text.len())]);
+                text.extend_from_slice(b"\r\n");
+            }
+        }
     }
 
     /// What the server can do, a line each, in upper case. A server that does not know the question can nothing more.
@@ -97,17 +157,9 @@ impl Pop3 {
             Err(failure) if failure.reason() == Reason::Rejected => return Ok(Vec::new()),
             Err(failure) => return Err(failure),
         }
-        let mut capabilities = Vec::new();
-        loop {
-            let line = self.channel.line(LINE_BYTES_MAX).await?;
-            if line == b"." {
-                break;
-            }
-            if capabilities.len() >= LINES_MAX {
-                return Err(Failure::new(Reason::TooLong, format_args!("more than {LINES_MAX} lines of capabilities")));
-            }
-            capabilities.push(String::from_utf8_lossy(&line).to_ascii_uppercase());
-        }
+        let capabilities = self.lines(LINES_MAX).await?;
+        let capabilities: Vec<String> =
+            capabilities.iter().map(|line| String::from_utf8_lossy(line).to_ascii_uppercase()).collect();
         let is_encrypted = self.channel.is_encrypted();
         write_down_capabilities(recorder, capabilities.iter().map(String::as_str), is_encrypted);
         Ok(capabilities)

@@ -4,6 +4,7 @@
 
 mod channel;
 mod connect;
+mod files;
 mod guard;
 mod icmp;
 mod network;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use channel::Channel;
 pub use connect::{CONNECT, Source, acknowledge_at_once};
+pub use files::{Beginning, FILE_BYTES_MAX, FOLDER_NAMES_MAX, FileContent, Files};
 pub use guard::{Guard, TargetList};
 pub use icmp::{Echo, EchoReply, EchoRoute};
 pub(crate) use network::Legs;
@@ -47,24 +49,6 @@ use crate::secret::Secret;
 
 /// What every kind can read on the way to its service.
 pub const MEASURES: &[&[&Measure]] = &[resolve::MEASURES, tls::MEASURES, bounded::MEASURES];
-
-/// Largest file a probe may ask for in bytes. Chosen: a bundle of all public authorities is a quarter of it.
-pub const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// A file's content at one moment.
-#[derive(Debug, Clone)]
-pub struct FileContent {
-    /// The bytes.
-    pub bytes: Arc<[u8]>,
-    /// Differs whenever the content may differ.
-    pub version: u64,
-}
-
-/// Where files come from: the agent reads and caches them, tests make them up.
-pub trait Files: Send + Sync {
-    /// The file's present content, at most [`FILE_BYTES_MAX`].
-    fn read(&self, path: &Path) -> io::Result<FileContent>;
-}
 
 /// Packets from these addresses are dropped before a probe sees them: the demo's broken gateway.
 pub type Blackhole = dyn Fn(IpAddr) -> bool + Send + Sync;
@@ -177,6 +161,21 @@ impl Net {
         self.files.read(path).map_err(|error| {
             Failure::new(Reason::ConfigUnusable, format_args!("cannot read {}: {error}", path.display()))
         })
+    }
+
+    /// The names in a folder that belongs to somebody else.
+    pub fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.files.names(folder)
+    }
+
+    /// The first bytes of a file in such a folder.
+    pub fn beginning(&self, folder: &Path, name: &str, bytes_max: usize) -> io::Result<Beginning> {
+        self.files.beginning(folder, name, bytes_max)
+    }
+
+    /// Removes a file from such a folder.
+    pub fn remove(&self, folder: &Path, name: &str) -> io::Result<()> {
+        self.files.remove(folder, name)
     }
 
     /// A secret's present value.

@@ -22,7 +22,7 @@ pub use peer::{Act, Peer, close, flood, hear, hear_nothing_more, relay, reset, s
 pub use responder::Responder;
 pub use zone::{Data, zone};
 
-use crate::net::{FileContent, Files, Net, Resolver};
+use crate::net::{Beginning, FileContent, Files, Net, Resolver};
 use crate::phase::Phase;
 use crate::report::Report;
 use crate::target::Target;
@@ -36,6 +36,25 @@ impl Files for DiskFiles {
         let bytes = std::fs::read(path)?;
         let version = bytes.iter().fold(7_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         Ok(FileContent { bytes: bytes.into(), version })
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(io::Result::transpose).collect()
+    }
+
+    fn beginning(&self, folder: &Path, name: &str, bytes_max: usize) -> io::Result<Beginning> {
+        let file = folder.join(name);
+        if !std::fs::symlink_metadata(&file)?.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut bytes = std::fs::read(&file)?;
+        bytes.truncate(bytes_max);
+        Ok(Beginning { bytes, modified: std::fs::metadata(&file)?.modified()? })
+    }
+
+    fn remove(&self, folder: &Path, name: &str) -> io::Result<()> {
+        std::fs::remove_file(folder.join(name))
     }
 }
 

@@ -141,7 +141,11 @@ impl<'a> ImapPlace<'a> {
         if !self.is_in(recorder, first).await? {
             return Ok(0);
         }
-        let uids: Vec<String> = spots.iter().filter(|spot| spot.era == first.era).map(uid).collect();
+        let uid = |spot: &Spot| match spot.name {
+            Name::Number(number) if spot.era == first.era => Some(number.to_string()),
+            Name::Number(_) | Name::Text(_) => None,
+        };
+        let uids: Vec<String> = spots.iter().filter_map(uid).collect();
         let set = uids.join(",");
         let imap = &mut self.session()?.imap;
         imap.command(recorder, &format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)")).await?;
@@ -151,7 +155,7 @@ impl<'a> ImapPlace<'a> {
         Ok(uids.len())
     }
 
-    pub(super) fn take_notes(&mut self, is_noted: bool) {
+    pub(super) const fn take_notes(&mut self, is_noted: bool) {
         if let Some(session) = &mut self.session {
             session.imap.take_notes(is_noted);
         }
@@ -206,7 +210,7 @@ impl<'a> ImapPlace<'a> {
         if !self.is_in(recorder, spot).await? {
             return Ok(None);
         }
-        let Name::Number(number) = spot.name;
+        let Name::Number(number) = spot.name else { return Ok(None) };
         let line = format!("UID FETCH {number} (UID INTERNALDATE BODY.PEEK[{section}]<0.{bytes_max}>)");
         let data = self.session()?.imap.command(recorder, &line).await?;
         let asked = |words: &&Vec<Word>| {
@@ -219,13 +223,8 @@ impl<'a> ImapPlace<'a> {
         let is_body = |word: &Word| matches!(word, Word::Word(name) if name.len() > 5 && name[..5].eq_ignore_ascii_case(b"BODY["));
         let text = words.iter().position(is_body).and_then(|at| words.get(at + 1));
         let Some(Word::Text(text)) = text else { return Ok(None) };
-        Ok(Some(Fetched { stored, arrived: None, text: text.clone(), has_body: section.is_empty() }))
+        Ok(Some(Fetched { stored, arrived: None, client: None, text: text.clone(), has_body: section.is_empty() }))
     }
-}
-
-fn uid(spot: &Spot) -> String {
-    let Name::Number(number) = spot.name;
-    number.to_string()
 }
 
 /// The folders to look into.

@@ -3,22 +3,32 @@
 //! | | |
 //! |---|---|
 //! | `imap` | a mail store's folders, over IMAP |
+//! | `pop3` | a mail store's inbox, over POP3 |
+//! | `maildir` | folders of files |
+//! | `receiver` | mail that arrived at the agent itself |
 //! | `settings` | which place it is |
 //!
 //! Knows nothing of why a mail is looked for.
 
 mod imap;
+mod maildir;
+mod pop3;
+mod receiver;
 pub(super) mod settings;
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::failure::Failure;
 use crate::mail::places::imap::ImapPlace;
+use crate::mail::places::maildir::MaildirPlace;
+use crate::mail::places::pop3::Pop3Place;
+use crate::mail::places::receiver::ReceiverPlace;
 use crate::mail::places::settings::{Fetch, Store};
 use crate::mailbox::Visit;
-use crate::mailbox::settings::Encryption;
+use crate::mailbox::settings::{Encryption, Protocol};
 use crate::net::{CONNECT, Channel, Net};
 use crate::recorder::Recorder;
 
@@ -61,6 +71,7 @@ pub(super) struct Spot {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Number(u64),
+    Text(Box<str>),
 }
 
 /// What may be of interest in a folder.
@@ -91,28 +102,39 @@ pub(super) struct Fetched {
     pub(super) stored: Option<SystemTime>,
     /// When it came there, where the place says so to the moment.
     pub(super) arrived: Option<Instant>,
+    /// Who handed it in, where the place is the agent itself.
+    pub(super) client: Option<IpAddr>,
     pub(super) text: Vec<u8>,
     /// Whether the text has of the body what is worth looking at.
     pub(super) has_body: bool,
 }
 
-/// A place. Whatever fails leaves it closed; it may be opened again.
+/// A place. Whatever fails leaves it to be abandoned; it may be opened again.
 pub(super) enum Place<'a> {
     Imap(ImapPlace<'a>),
+    Pop3(Pop3Place<'a>),
+    Maildir(MaildirPlace<'a>),
+    Receiver(ReceiverPlace<'a>),
 }
 
 impl<'a> Place<'a> {
-    /// The place of these settings, closed.
-    pub(super) fn new(net: &'a Net, fetch: &'a Fetch) -> Self {
+    /// The place of these settings, closed. `since` then the mail was not there yet.
+    pub(super) fn new(net: &'a Net, fetch: &'a Fetch, recipient: &'a str, since: Instant) -> Self {
         match fetch {
+            Fetch::Store(store) if store.settings.protocol == Protocol::Pop3 => Self::Pop3(Pop3Place::new(net, store)),
             Fetch::Store(store) => Self::Imap(ImapPlace::new(net, store)),
+            Fetch::Maildir(maildir) => Self::Maildir(MaildirPlace::new(net, maildir)),
+            Fetch::Receiver => Self::Receiver(ReceiverPlace::new(net, recipient, since)),
         }
     }
 
-    /// Goes there, unless that is done; also where the place shows news only to who comes anew.
+    /// Goes there, unless that is done; anew where the place shows news only to who comes anew.
     pub(super) async fn open(&mut self, recorder: &mut Recorder) -> Result<(), Failure> {
         match self {
             Self::Imap(place) => place.open(recorder).await,
+            Self::Pop3(place) => place.open(recorder).await,
+            Self::Maildir(place) => place.open(recorder),
+            Self::Receiver(_) => Ok(()),
         }
     }
 
@@ -120,6 +142,8 @@ impl<'a> Place<'a> {
     pub(super) const fn folders(&self) -> usize {
         match self {
             Self::Imap(place) => place.folders().len(),
+            Self::Maildir(place) => place.folders(),
+            Self::Pop3(_) | Self::Receiver(_) => 1,
         }
     }
 
@@ -127,6 +151,8 @@ impl<'a> Place<'a> {
     pub(super) fn role(&self, folder: usize) -> Role {
         match self {
             Self::Imap(place) => place.folders()[folder].role,
+            Self::Maildir(place) => place.role(folder),
+            Self::Pop3(_) | Self::Receiver(_) => Role::Inbox,
         }
     }
 
@@ -139,6 +165,9 @@ impl<'a> Place<'a> {
     ) -> Result<Option<Listing>, Failure> {
         match self {
             Self::Imap(place) => place.list(recorder, folder, wanted).await,
+            Self::Pop3(place) => place.list().map(Some),
+            Self::Maildir(place) => place.list(folder),
+            Self::Receiver(place) => place.list(recorder, wanted).map(Some),
         }
     }
 
@@ -146,6 +175,9 @@ impl<'a> Place<'a> {
     pub(super) async fn head(&mut self, recorder: &mut Recorder, spot: &Spot) -> Result<Option<Fetched>, Failure> {
         match self {
             Self::Imap(place) => place.head(recorder, spot).await,
+            Self::Pop3(place) => place.head(recorder, spot).await,
+            Self::Maildir(place) => place.whole(spot, HEAD_BYTES_MAX),
+            Self::Receiver(place) => Ok(place.fetch(spot, HEAD_BYTES_MAX)),
         }
     }
 
@@ -158,6 +190,9 @@ impl<'a> Place<'a> {
     ) -> Result<Option<Fetched>, Failure> {
         match self {
             Self::Imap(place) => place.whole(recorder, spot, bytes_max).await,
+            Self::Pop3(place) => place.whole(recorder, spot, bytes_max).await,
+            Self::Maildir(place) => place.whole(spot, bytes_max),
+            Self::Receiver(place) => Ok(place.fetch(spot, bytes_max)),
         }
     }
 
@@ -169,14 +204,21 @@ impl<'a> Place<'a> {
         latest: Instant,
     ) -> Result<(), Failure> {
         match self {
-            Self::Imap(place) => place.rest(recorder, earliest, latest).await,
+            Self::Imap(place) => return place.rest(recorder, earliest, latest).await,
+            Self::Pop3(place) => place.rest(recorder, latest).await,
+            Self::Maildir(_) => sleep_until(latest).await,
+            Self::Receiver(place) => place.rest(earliest, latest).await,
         }
+        Ok(())
     }
 
-    /// The longest pause between two looks.
-    pub(super) fn pause_max(&self) -> Duration {
+    /// The longest pause between two looks, where there is `left` so much time in all.
+    pub(super) fn pause_max(&self, left: Duration) -> Duration {
         match self {
             Self::Imap(place) => place.pause_max(),
+            Self::Pop3(_) => pop3::PAUSE_MAX.max(left / pop3::PAUSES),
+            Self::Maildir(_) => maildir::PAUSE_MAX,
+            Self::Receiver(_) => receiver::PAUSE_MAX,
         }
     }
 
@@ -184,20 +226,35 @@ impl<'a> Place<'a> {
     pub(super) async fn delete(&mut self, recorder: &mut Recorder, spots: &[Spot]) -> Result<usize, Failure> {
         match self {
             Self::Imap(place) => place.delete(recorder, spots).await,
+            Self::Pop3(place) => place.delete(recorder, spots).await,
+            Self::Maildir(place) => place.delete(spots),
+            Self::Receiver(place) => Ok(place.delete(spots)),
+        }
+    }
+
+    /// Why a mail that was not found may have been there all the same.
+    pub(super) fn missed(&self) -> Option<Failure> {
+        match self {
+            Self::Receiver(place) => place.missed(),
+            Self::Imap(_) | Self::Pop3(_) | Self::Maildir(_) => None,
         }
     }
 
     /// Whether what is said goes into the notes from here on: repetitions would fill them.
-    pub(super) fn take_notes(&mut self, is_noted: bool) {
+    pub(super) const fn take_notes(&mut self, is_noted: bool) {
         match self {
             Self::Imap(place) => place.take_notes(is_noted),
+            Self::Pop3(place) => place.take_notes(is_noted),
+            Self::Maildir(_) | Self::Receiver(_) => {}
         }
     }
 
-    /// Takes leave.
+    /// Takes leave. Over POP3, it is then that mails are deleted.
     pub(super) async fn leave(&mut self, recorder: &mut Recorder) {
         match self {
             Self::Imap(place) => place.leave(recorder).await,
+            Self::Pop3(place) => place.leave(recorder).await,
+            Self::Maildir(_) | Self::Receiver(_) => {}
         }
     }
 
@@ -205,6 +262,8 @@ impl<'a> Place<'a> {
     pub(super) fn abandon(&mut self) {
         match self {
             Self::Imap(place) => place.abandon(),
+            Self::Pop3(place) => place.abandon(),
+            Self::Maildir(_) | Self::Receiver(_) => {}
         }
     }
 }

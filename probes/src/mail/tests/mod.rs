@@ -1,5 +1,7 @@
 //! Mails that go through a post office of our own.
 
+mod places;
+mod pop3;
 mod post;
 mod signed;
 

@@ -19,11 +19,13 @@ pub(super) struct Stored {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    mails: Vec<Stored>,
+pub(super) struct State {
+    pub(super) mails: Vec<Stored>,
     uids: u32,
     /// Commands that the store heard.
-    heard: Vec<String>,
+    pub(super) heard: Vec<String>,
+    /// How many connections the store had.
+    pub(super) connections: u32,
 }
 
 /// What becomes of a mail: folder, text and after which time it is there.
@@ -38,6 +40,10 @@ pub(super) struct Rules {
     pub(super) capabilities: &'static str,
     /// Whether news are told to whoever waits for them.
     pub(super) tells_news: bool,
+    /// At which command the store takes leave of its first so many visitors.
+    pub(super) goes_away: (&'static str, u32),
+    /// Whether names of mails count for one connection only.
+    pub(super) forgets_names: bool,
 }
 
 impl Rules {
@@ -54,6 +60,8 @@ impl Rules {
             reply: "250 2.0.0 taken",
             capabilities: "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS SPECIAL-USE IDLE",
             tells_news: true,
+            goes_away: ("", 0),
+            forgets_names: false,
         }
     }
 }
@@ -62,6 +70,7 @@ impl Rules {
 pub(super) struct Post {
     pub(super) smtp: SocketAddr,
     pub(super) imap: SocketAddr,
+    pub(super) pop3: SocketAddr,
     state: Arc<Mutex<State>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -71,7 +80,7 @@ impl Post {
         let state = Arc::new(Mutex::new(State::default()));
         let mut tasks = Vec::new();
         let mut addresses = Vec::new();
-        for is_store in [false, true] {
+        for door in ["smtp", "imap", "pop3"] {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
             addresses.push(listener.local_addr().expect("an address"));
             let (rules, state) = (rules.clone(), Arc::clone(&state));
@@ -80,16 +89,16 @@ impl Post {
                     let (rules, state) = (rules.clone(), Arc::clone(&state));
                     tokio::spawn(async move {
                         // The probe sees how a dialogue ends.
-                        let _ = if is_store {
-                            store(stream, &rules, &state).await
-                        } else {
-                            take(stream, &rules, &state).await
+                        let _ = match door {
+                            "smtp" => take(stream, &rules, &state).await,
+                            "imap" => store(stream, &rules, &state).await,
+                            _ => super::pop3::store(stream, &rules, &state).await,
                         };
                     });
                 }
             }));
         }
-        Self { smtp: addresses[0], imap: addresses[1], state, tasks }
+        Self { smtp: addresses[0], imap: addresses[1], pop3: addresses[2], state, tasks }
     }
 
     /// Puts a mail into a folder, as if it had lain there for some time.
@@ -115,6 +124,13 @@ impl Drop for Post {
             task.abort();
         }
     }
+}
+
+/// Counts a connection.
+pub(super) fn connected(state: &Mutex<State>) -> u32 {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.connections += 1;
+    state.connections
 }
 
 fn put(state: &Mutex<State>, folder: &'static str, text: String, age: Duration) {
@@ -171,12 +187,18 @@ async fn take(stream: TcpStream, rules: &Rules, state: &Arc<Mutex<State>>) -> st
 async fn store(stream: TcpStream, rules: &Rules, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"* OK ready\r\n").await?;
+    let connection = connected(state);
+    let (away, times) = rules.goes_away;
+    let era = if rules.forgets_names { connection } else { 1 };
     let mut folder = String::new();
     let mut line = String::new();
     while stream.read_line(&mut line).await? > 0 {
         let text = line.trim_end().to_owned();
         line.clear();
         let (tag, command) = text.split_once(' ').unwrap_or((&text, ""));
+        if connection <= times && command.starts_with(away) {
+            return stream.write_all(b"* BYE down\r\n").await;
+        }
         if command == "IDLE" {
             idle(&mut stream, rules, state, &folder).await?;
             stream.write_all(format!("{tag} OK done\r\n").as_bytes()).await?;
@@ -185,7 +207,7 @@ async fn store(stream: TcpStream, rules: &Rules, state: &Mutex<State>) -> std::i
         let answer = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.heard.push(command.to_owned());
-            answer(&mut state, rules, &mut folder, command)
+            answer(&mut state, rules, &mut folder, command, era)
         };
         let (data, end) = answer.unwrap_or_else(|no| (String::new(), no));
         stream.write_all(format!("{data}{tag} {end}\r\n").as_bytes()).await?;
@@ -223,7 +245,13 @@ async fn idle(
 }
 
 /// Data and the end of the answer, or a refusal.
-fn answer(state: &mut State, rules: &Rules, folder: &mut String, command: &str) -> Result<(String, String), String> {
+fn answer(
+    state: &mut State,
+    rules: &Rules,
+    folder: &mut String,
+    command: &str,
+    era: u32,
+) -> Result<(String, String), String> {
     let mut words = command.split(' ');
     let head = match words.next().unwrap_or_default() {
         "UID" => format!("UID {}", words.next().unwrap_or_default()),
@@ -239,7 +267,7 @@ fn answer(state: &mut State, rules: &Rules, folder: &mut String, command: &str) 
         "SELECT" => {
             *folder = command.trim_start_matches("SELECT ").trim_matches('"').to_owned();
             if ["INBOX", "Unwanted", "Spam", "Filed"].contains(&folder.as_str()) {
-                done("* 1 EXISTS\r\n".to_owned())
+                done(format!("* 1 EXISTS\r\n* OK [UIDVALIDITY {era}] names count\r\n"))
             } else {
                 Err("NO no such folder".to_owned())
             }
@@ -255,12 +283,14 @@ fn answer(state: &mut State, rules: &Rules, folder: &mut String, command: &str) 
                 };
                 mail.folder == folder && !mail.deleted && is_like
             };
-            let found: Vec<String> = state.mails.iter().filter(fits).map(|mail| mail.uid.to_string()).collect();
+            let found: Vec<String> =
+                state.mails.iter().filter(fits).map(|mail| (mail.uid + 100 * era).to_string()).collect();
             done(format!("* SEARCH {}\r\n", found.join(" ")))
         }
         "UID FETCH" => {
             let uid: u32 = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
-            let Some(mail) = state.mails.iter().find(|mail| mail.uid == uid && mail.folder == folder) else {
+            let Some(mail) = state.mails.iter().find(|mail| mail.uid + 100 * era == uid && mail.folder == folder)
+            else {
                 return done(String::new());
             };
             let head = mail.text.find("\r\n\r\n").map_or(mail.text.len(), |at| at + 4);
@@ -277,7 +307,11 @@ fn answer(state: &mut State, rules: &Rules, folder: &mut String, command: &str) 
         "UID STORE" | "UID EXPUNGE" => {
             let uids: Vec<u32> =
                 words.next().unwrap_or_default().split(',').filter_map(|uid| uid.parse().ok()).collect();
-            state.mails.iter_mut().filter(|mail| uids.contains(&mail.uid)).for_each(|mail| mail.deleted = true);
+            state
+                .mails
+                .iter_mut()
+                .filter(|mail| uids.contains(&(mail.uid + 100 * era)))
+                .for_each(|mail| mail.deleted = true);
             if head == "UID EXPUNGE" {
                 state.mails.retain(|mail| !mail.deleted);
             }
