@@ -10,6 +10,7 @@
 //! | `watch` | looking for it, the same way in every place |
 //! | `sign`, `verify`, `alignment` | DKIM on the mail that is sent; DKIM, ARC, SPF and DMARC on the one that arrived |
 //! | `headers`, `body`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
+//! | `strangers` | counting each mail once that its key did not seal |
 //! | `measures` | what is written down |
 //!
 //! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Mails of earlier runs that are
@@ -25,6 +26,7 @@ mod places;
 mod read;
 mod settings;
 mod sign;
+mod strangers;
 mod submit;
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a post office runs beside the probe, and has a clock")]
@@ -276,6 +278,10 @@ impl Mail {
         };
         let looked = looked.map_err(|failure| recorder.leg_failed(failure));
         recorder.leave_step();
+        let memory = net.memory().of(recorder.owner());
+        let sweep_after = self.settings.sweep_after.0;
+        let strangers = strangers::count_new(memory, recorder, &seen.tally(), looked.is_ok(), sweep_after);
+        recorder.read(unsealed(trip.key.lasts), f64::from(strangers));
         self.write_down(recorder, trip, &seen, reading.as_ref());
         let findings = self.authenticate(net, recorder, reading.as_ref(), &seen, end).await;
         match looked {
@@ -431,11 +437,7 @@ impl Mail {
             recorder.read(&JUNK, truth(arrival.role == Role::Junk));
         }
         let tally = seen.tally();
-        for (measure, count) in [
-            (&DUPLICATE, tally.duplicates),
-            (unsealed(trip.key.lasts), tally.unsealed),
-            (&DELAY_NOTICES, tally.delay_notices),
-        ] {
+        for (measure, count) in [(&DUPLICATE, tally.duplicates), (&DELAY_NOTICES, tally.delay_notices)] {
             recorder.read(measure, f64::from(count));
         }
         recorder.read(&DELETED, seen.deleted as f64);

@@ -66,6 +66,8 @@ pub(super) struct Tally {
     pub(super) duplicates: u32,
     /// With a seal that does not fit.
     pub(super) unsealed: u32,
+    /// Of these, those that are left where they are.
+    pub(super) unsealed_young: u32,
     /// Of notices about mails of earlier runs the status.
     pub(super) late_bounces: Vec<Option<String>>,
     /// Notices that the mail takes longer.
@@ -77,7 +79,9 @@ pub(super) struct Tally {
 enum Met {
     Late(Duration),
     Duplicate,
-    Unsealed,
+    Unsealed {
+        is_old: bool,
+    },
     /// With the status of the notice.
     LateBounce(Option<String>),
     DelayNotice,
@@ -103,7 +107,10 @@ impl Seen {
             match met {
                 Met::Late(age) => tally.late.push(*age),
                 Met::Duplicate => tally.duplicates += 1,
-                Met::Unsealed => tally.unsealed += 1,
+                Met::Unsealed { is_old } => {
+                    tally.unsealed += 1;
+                    tally.unsealed_young += u32::from(!is_old);
+                }
                 Met::LateBounce(status) => tally.late_bounces.push(status.clone()),
                 Met::DelayNotice => tally.delay_notices += 1,
             }
@@ -280,9 +287,10 @@ impl Watch<'_> {
                 seen.to_delete.push(spot.clone());
             }
         } else {
-            seen.met.push((spot.clone(), Met::Unsealed));
             let age = head.stored.and_then(|stored| now.duration_since(stored).ok());
-            if age.is_some_and(|age| age > self.sweep_after) {
+            let is_old = age.is_some_and(|age| age > self.sweep_after);
+            seen.met.push((spot.clone(), Met::Unsealed { is_old }));
+            if is_old {
                 seen.to_delete.push(spot.clone());
             }
         }

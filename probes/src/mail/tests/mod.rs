@@ -13,7 +13,9 @@ use self::post::{Post, Rules};
 use super::settings::tests::written;
 use super::token::{CheckId, Key, Token};
 use crate::report::{Report, Verdict};
-use crate::testkit::{Act, Peer, ask, assert_laps_cover_the_run, close, gist, hear, say, trickle, wait_for_ever};
+use crate::testkit::{
+    Act, Peer, ask, ask_in, assert_laps_cover_the_run, close, gist, hear, say, trickle, wait_for_ever,
+};
 
 /// Ample: a test that needs it has failed.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -271,6 +273,26 @@ async fn forged_mails_are_counted_and_swept_in_the_end() {
     assert_eq!(post.mails().len(), 1);
     let report = sent_with(&post, json!({"token_key": null}), AMPLE).await;
     assert_eq!((read(&report, "forged_total"), read(&report, "unknown_total")), (None, Some(1.0)));
+}
+
+#[tokio::test]
+async fn a_forged_mail_that_lies_there_is_counted_by_one_run() {
+    let post = Post::open(Rules::inbox(str::to_owned)).await;
+    let net = crate::testkit::net();
+    let forged = async |again: bool| {
+        if again {
+            post.put("INBOX", mail_of_the_check(&post, "another key", HOUR), Duration::ZERO);
+        }
+        let report = ask_in(&net, "mail", settings(post.imap, json!({})), &post.smtp.to_string(), AMPLE).await;
+        assert_eq!(gist(&report), "up", "{}", message(&report));
+        read(&report, "forged_total")
+    };
+    let mut counted = Vec::new();
+    for again in [true, false, true, true, false] {
+        counted.push(forged(again).await);
+    }
+    assert_eq!(counted, [1.0, 0.0, 1.0, 1.0, 0.0].map(Some));
+    assert_eq!(post.mails().len(), 3);
 }
 
 #[tokio::test]
