@@ -22,8 +22,8 @@ use crate::watch::Watch;
 pub const NOTES_MAX: usize = 256;
 /// Longest note in bytes. Chosen: an SMTP line (RFC 5321 section 4.5.3.1.5) and its escapes.
 pub const NOTE_BYTES_MAX: usize = 1024;
-/// Most readings of one run. Chosen: ten mail servers with sixty readings each.
-pub(crate) const READINGS_MAX: usize = 1024;
+/// Most readings of one run. Chosen: sixteen mail servers with ninety readings each.
+pub(crate) const READINGS_MAX: usize = 1536;
 /// Most observations of distributions in one run. Chosen: a run looks at 500 mails, and as many readings are left.
 pub(crate) const OBSERVATIONS_MAX: usize = 512;
 /// Most laps of one run. Chosen: sixteen mail servers with twenty laps each.

@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256, Sha512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::*;
+use crate::recorder::READINGS_MAX;
 use crate::report::Verdict;
+use crate::smtp::servers::SERVERS_MAX;
 use crate::testkit::{Data, Leaf, ask_in, gist, in_days, net_with_resolver, zone};
 
 const STEP: &str = "mx.example.org 127.0.0.1";
@@ -437,6 +439,19 @@ async fn what_a_server_shows_is_written_down_also_where_nobody_trusts_it() {
     assert_eq!(verdicts(&report), [NO, None, None]);
     // Nothing is said over a channel that nobody trusts.
     assert_eq!(dialogue(&report).last().map(String::as_str), Some("S: 220 2.0.0 Go ahead"));
+}
+
+#[tokio::test]
+async fn every_server_has_room_in_the_notebook() {
+    let authority = Authority::new();
+    let leaf = authority.leaf(&["mx.example.org"]);
+    let town = Town::new(authority, &leaf).await.with_tlsa([tlsa(3, 1, 1, &leaf.der)]);
+    let town = town.with_rules("enforce", "mx.example.org").await;
+    let report = town.asked(json!({"dane": "report", "mta_sts": "report"})).await;
+    assert_eq!(verdicts(&report), [YES; 3], "{:?}", report.failure());
+    let of_server = report.readings.iter().filter(|reading| reading.step.as_deref() == Some(STEP)).count();
+    // Twenty more: ways to log in, statuses, what must be refused.
+    assert!((of_server + 20) * SERVERS_MAX < READINGS_MAX, "{of_server}");
 }
 
 #[tokio::test]
