@@ -28,3 +28,4 @@ mod signed_mail;
 mod submission;
 #[path = "../support/mod.rs"]
 mod support;
+mod verdicts;

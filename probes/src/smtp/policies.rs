@@ -176,6 +176,7 @@ impl Demands<'_> {
             Err(Failure::new(Reason::StarttlsMissing, message))
         };
         let (by_dane, by_mta_sts) = (matches!(dane, Some(Ok(_))), matches!(mta_sts, Some(Ok(_))));
+        let forged = matches!(dane, Some(Err(failure)) if is_forged(failure));
         if by_dane || by_mta_sts {
             recorder.read(&STARTTLS_STRIPPED, truth(!offered));
         }
@@ -194,7 +195,7 @@ impl Demands<'_> {
         };
         let mut first = Ok(());
         for (method, demand, applies, verdict) in
-            [("dane", settings.dane, by_dane, dane), ("mta_sts", settings.mta_sts, by_mta_sts, mta_sts)]
+            [("dane", settings.dane, by_dane || forged, dane), ("mta_sts", settings.mta_sts, by_mta_sts, mta_sts)]
         {
             if applies {
                 recorder.read_with(&TLS_VERIFIED, &[method], 0.0);
@@ -225,7 +226,7 @@ impl Demands<'_> {
             ("webpki", settings.webpki, matches!(trust, Trust::Verified(_) | Trust::Refused(_)), webpki),
             match dane {
                 None => ("dane", settings.dane, false, Ok(())),
-                Some(Err(failure)) => ("dane", settings.dane, false, Err(failure.clone())),
+                Some(Err(failure)) => ("dane", settings.dane, is_forged(failure), Err(failure.clone())),
                 Some(Ok(records)) => known.judge_dane(net, recorder, tls, records, chain),
             },
             match mta_sts {
@@ -251,6 +252,11 @@ impl Demands<'_> {
         }
         first
     }
+}
+
+/// Whether the records are there, but not the owner's: senders that go by DANE keep away (RFC 7672 section 2.1.1).
+fn is_forged(failure: &Failure) -> bool {
+    failure.reason() == Reason::DnsBogus
 }
 
 /// A method, what it is good for, whether it gives a verdict, and the verdict.
