@@ -1,4 +1,5 @@
-//! The dashboard "tuermer: Mail" shows the journey of a real mail: its queries have data, and say where the mail broke.
+//! The dashboard "tuermer: Mail" shows the journey of a real mail: its queries have data, and say where the mail broke. The
+//! rules about mail say so too.
 
 use std::fs;
 
@@ -30,7 +31,11 @@ const ROWS_ABOUT_MAIL: usize = 4;
 async fn the_journey_of_the_last_mail_is_on_the_dashboard() {
     let Some(office) = Office::start("") else { return };
     let tuermer = agent(&office);
-    let rules = fs::read_to_string(project_file("deploy/prometheus/rules.yml")).expect("rules");
+    let rules = ["rules", "rules_mail"]
+        .map(|file| fs::read_to_string(project_file(&format!("deploy/prometheus/{file}.yml"))).expect("rules"));
+    // One file, and impatient.
+    let rules = rules.concat().replace("groups:\n", "").replace("for: 1m\n", "for: 1s\n");
+    let rules = format!("groups:\n{rules}");
     let config = format!(
         "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}
 rule_files: [rules.yml]
@@ -61,6 +66,19 @@ scrape_configs:
         (broke.first()?["value"][1] == "3" && shown == ["fetch", "retrieval", "mail_junked"]).then_some(())
     })
     .await;
+    // Two runs later.
+    let says = queries(&panels, "What Prometheus says").remove(0);
+    let alerts = eventually("an alert to fire", async || {
+        let alerts = prometheus.query("ALERTS{alertstate=\"firing\"}").await;
+        (alerts.len() == 2 && prometheus.query(&says).await.len() == 1).then_some(alerts)
+    })
+    .await;
+    let mut alerts: Vec<[&str; 3]> = alerts
+        .iter()
+        .map(|alert| ["alertname", "severity", "fate"].map(|label| alert["metric"][label].as_str().unwrap_or_default()))
+        .collect();
+    alerts.sort_unstable();
+    assert_eq!(alerts, [["MailJunked", "ticket", ",mail,"], ["ProbeDown", "page", ",mail,"]]);
 }
 
 /// Starts an agent that sends a mail every few seconds.
@@ -76,7 +94,7 @@ fn agent(office: &Office) -> Tuermer {
       token_key: sealed-by-the-town-clerk
       submit: {{ starttls: required, username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
       fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
-checks: {{ trip: {{ module: trip, targets: ['{}'], interval: 5s, timeout: 5s }} }}
+checks: {{ trip: {{ module: trip, targets: ['{}'], interval: 5s, timeout: 5s, fate: [mail] }} }}
 ",
         office.submission
     ))
