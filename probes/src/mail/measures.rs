@@ -15,6 +15,9 @@ const HOP_BOUNDS: &[f64] = &[1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 pub(super) static SUBMITTED: Measure =
     Measure::level("probe_mail_submitted", Unit::None, "1 if a server took the mail.");
 pub(super) static SENT: Measure = Measure::total("probe_mail_sent_total", "Mails that a server took.");
+pub(super) static SEND_FAILURES: Measure =
+    Measure::total("probe_mail_send_failures_total", "Mails that no server took, by phase and reason.")
+        .labels(&["phase", "reason"]);
 pub(super) static SIZE: Measure =
     Measure::level("probe_mail_size_bytes", Unit::Bytes, "Size of the mail that is sent.");
 pub(super) static ARRIVED: Measure =
@@ -154,6 +157,7 @@ pub(super) static DELETED: Measure =
 pub(super) const ALL: &[&Measure] = &[
     &SUBMITTED,
     &SENT,
+    &SEND_FAILURES,
     &SIZE,
     &ARRIVED,
     &RECEIVED,

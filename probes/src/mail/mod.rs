@@ -48,7 +48,7 @@ use crate::mail::measures::{
     ARRIVED, AUTH_PASS, AUTH_RESULT_INFO, AUTH_RESULTS, BODY_INTACT, BOUNCE_STATUS_INFO, BOUNCED, CONTENT_TEST_OK,
     DELAY_NOTICES, DELETED, DELIVERY, DUPLICATE, FOLDER_INFO, FORGED, HEADER_INTACT, HOP_DELAY, HOP_SKEW, HOPS,
     HOPS_WITHOUT_TLS, JUNK, LAG, LAST_DELIVERY, LAST_HOP_DELAY, LAST_RECEIVED, LATE, LATE_AGE, LOST, RECEIVED,
-    RETURNED, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, SUBMITTED, TOKEN_PRESENT, UNKNOWN,
+    RETURNED, SEND_FAILURES, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, SUBMITTED, TOKEN_PRESENT, UNKNOWN,
 };
 use crate::mail::message::Message;
 use crate::mail::places::{Place, Role};
@@ -168,11 +168,19 @@ impl Probe for Mail {
 
         let submission = Submission { net, settings, asked: &self.asked, step: &self.submit };
         let handed_in = submission.hand_in(recorder, &message).await;
+        let last_phase = recorder.current_phase();
         recorder.leave_step();
         recorder.read(&SIZE, message.on_the_wire().len() as f64);
         let taken = match handed_in {
             Ok(taken) => taken,
-            Err(failure) => return self.judge_refusal(recorder, failure),
+            Err(failure) => {
+                let judged = self.judge_refusal(recorder, failure);
+                if let Err(failure) = &judged {
+                    let phase = failure.place().map(|place| place.phase).or(last_phase).map_or("none", Phase::name);
+                    recorder.read_with(&SEND_FAILURES, &[phase, failure.reason().name()], 1.0);
+                }
+                return judged;
+            }
         };
         recorder.read(&SUBMITTED, 1.0);
         recorder.read(&SENT, 1.0);

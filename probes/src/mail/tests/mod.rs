@@ -413,11 +413,27 @@ async fn a_refused_mail_is_a_failure_of_handing_in() {
         let report = sent(&post, AMPLE).await;
         assert_eq!((gist(&report).as_str(), step(&report)), (expected, "submit"));
         assert_eq!((read(&report, "submitted"), read(&report, "arrived")), (Some(0.0), None));
+        let (reason, phase) = expected.split_once(" in ").expect("a reason and a phase");
+        assert_eq!(send_failures(&report), [format!("{phase} {reason} 1")]);
         assert_eq!(post.heard(""), 0, "nobody looks for what was not sent");
     }
     let nobody = Peer::closed_port().await;
     let report = ask("mail", settings(nobody, json!({})), &nobody.to_string(), AMPLE).await;
     assert_eq!((gist(&report).as_str(), step(&report)), ("connect_refused in connect", "submit"));
+    assert_eq!(send_failures(&report), ["connect connect_refused 1"]);
+    let unfiltered = Post::open(Rules { reply: "550 5.7.1 spam", ..Rules::routed(|_| Vec::new()) }).await;
+    let report = sent_with(&unfiltered, json!({"content": "gtube"}), AMPLE).await;
+    assert_eq!(send_failures(&report), Vec::<String>::new(), "it had to be refused");
+}
+
+/// Phase, reason and number of mails that were not taken.
+fn send_failures(report: &Report) -> Vec<String> {
+    let failures = report.readings.iter().filter(|reading| reading.measure.name == "probe_mail_send_failures_total");
+    let line = |reading: &crate::measure::Reading| {
+        let labels: Vec<&str> = reading.labels.iter().map(|label| &*label.value).collect();
+        format!("{} {}", labels.join(" "), reading.value)
+    };
+    failures.map(line).collect()
 }
 
 #[tokio::test]
