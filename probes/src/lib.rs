@@ -54,6 +54,8 @@ mod watch;
 mod websocket;
 
 pub use failure::{Class, Failure, MESSAGE_BYTES_MAX, Reason, shown};
+#[cfg(any(test, fuzzing))]
+pub use mail::fuzzing as mail_readers;
 pub use measure::{Label, Measure, Reading, Shape, Unit};
 pub use memory::Memory;
 pub use pattern::{Groups, Pattern};

@@ -7,6 +7,8 @@ mod clients;
 mod command;
 mod data;
 mod dialogue;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod post;
 mod session;
 #[cfg(test)]

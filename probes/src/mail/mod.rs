@@ -19,6 +19,8 @@
 mod alignment;
 mod body;
 mod dsn;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod headers;
 mod measures;
 mod message;
