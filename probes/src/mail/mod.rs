@@ -3,13 +3,14 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `settings` | what can be set |
-//! | `token` | how mails of a check are told from all others: the only state there is |
+//! | `token` | how mails of a check are told from all others: no verdict rests on any other state |
 //! | `message` | what a mail looks like |
 //! | `submit` | handing it in, by the client of kind `smtp` |
 //! | `places` | where it is looked for |
 //! | `watch` | looking for it, the same way in every place |
 //! | `sign`, `verify`, `alignment` | DKIM on the mail that is sent; DKIM, ARC, SPF and DMARC on the one that arrived |
 //! | `headers`, `body`, `read`, `dsn` | what a mail and a notice of non-delivery tell |
+//! | `copies` | telling further copies from late mails |
 //! | `strangers` | counting each mail once that its key did not seal |
 //! | `measures` | what is written down |
 //!
@@ -18,6 +19,7 @@
 
 mod alignment;
 mod body;
+mod copies;
 mod dsn;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -129,7 +131,10 @@ impl Probe for Mail {
     fn bind(settings: &Arc<Settings>, target: &Target) -> Result<Self, Invalid> {
         let asked = Asked::of_target(target, settings.submit.port)?;
         let (from, to) = (settings.from.to_string(), settings.to.to_string());
-        let check = CheckId::of(&[target.text(), &from, &to, &settings.fetch.identity()]);
+        // Checks that send different mails on one way are different checks: each waits for its own.
+        let Settings { content, padding_bytes, attachment_bytes, subject, .. } = &**settings;
+        let sort = format!("{content:?} {padding_bytes} {attachment_bytes} {subject}");
+        let check = CheckId::of(&[target.text(), &from, &to, &settings.fetch.identity(), &sort]);
         Ok(Self {
             settings: Arc::clone(settings),
             asked,
@@ -289,6 +294,7 @@ impl Mail {
         let looked = looked.map_err(|failure| recorder.leg_failed(failure));
         recorder.leave_step();
         let memory = net.memory().of(recorder.owner());
+        copies::remember(memory, recorder, &trip.token, &seen);
         let sweep_after = self.settings.sweep_after.0;
         let strangers = strangers::count_new(memory, recorder, &seen.tally(), looked.is_ok(), sweep_after);
         recorder.read(unsealed(trip.key.lasts), f64::from(strangers));
@@ -362,6 +368,7 @@ impl Mail {
             key: &trip.key,
             given_up_after: recorder.deadline() - recorder.started(),
             sweep_after: self.settings.sweep_after.0,
+            memory: net.memory().of(recorder.owner()),
         };
         let mut place = Place::new(net, &self.settings.fetch, &self.recipient, recorder.started());
         watch.wait(&mut place, recorder, seen, end).await?;

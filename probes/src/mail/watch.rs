@@ -8,10 +8,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::failure::{Class, Failure, Reason};
 use crate::mail::body;
+use crate::mail::copies;
 use crate::mail::dsn::{self, Action, NOTICE_BYTES_MAX, Notice};
 use crate::mail::headers::Headers;
 use crate::mail::places::{Fetched, HEAD_BYTES_MAX, Place, Role, Spot, Wanted};
 use crate::mail::token::{CheckId, Key, Token};
+use crate::memory::Drawer;
 use crate::phase::Phase;
 use crate::recorder::Recorder;
 
@@ -77,7 +79,10 @@ pub(super) struct Tally {
 /// One mail that was met.
 #[derive(Debug)]
 enum Met {
-    Late(Duration),
+    Late {
+        token: Token,
+        age: Duration,
+    },
     Duplicate,
     Unsealed {
         is_old: bool,
@@ -103,9 +108,14 @@ impl Seen {
     /// What was met, counted.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
+        let mut known = Vec::new();
         for (_, met) in &self.met {
             match met {
-                Met::Late(age) => tally.late.push(*age),
+                Met::Late { token, .. } if known.contains(&token) => tally.duplicates += 1,
+                Met::Late { token, age } => {
+                    known.push(token);
+                    tally.late.push(*age);
+                }
                 Met::Duplicate => tally.duplicates += 1,
                 Met::Unsealed { is_old } => {
                     tally.unsealed += 1;
@@ -116,6 +126,19 @@ impl Seen {
             }
         }
         tally
+    }
+
+    /// The tokens of late mails that were deleted.
+    pub(super) fn late_and_gone(&self) -> impl Iterator<Item = &Token> {
+        self.met.iter().filter_map(|(spot, met)| match met {
+            Met::Late { token, .. } if !self.to_delete.contains(spot) => Some(token),
+            _ => None,
+        })
+    }
+
+    /// Whether the mail arrived and was deleted.
+    pub(super) fn is_arrival_gone(&self) -> bool {
+        self.arrival.as_ref().is_some_and(|arrival| !self.to_delete.contains(&arrival.spot))
     }
 
     /// Forgets what was known of a folder's mails by names that count no more: they are met again under others.
@@ -136,6 +159,8 @@ pub(super) struct Watch<'a> {
     pub(super) given_up_after: Duration,
     /// From which age what nobody knows is deleted.
     pub(super) sweep_after: Duration,
+    /// What earlier runs left.
+    pub(super) memory: Drawer<'a>,
 }
 
 impl Watch<'_> {
@@ -283,7 +308,9 @@ impl Watch<'_> {
             let age = now.duration_since(first.sent()).unwrap_or_default();
             // A younger one may be waited for by somebody with the same settings.
             if age > self.given_up_after {
-                seen.met.push((spot.clone(), Met::Late(age)));
+                let is_copy = copies::is_known(self.memory, recorder, first);
+                let met = if is_copy { Met::Duplicate } else { Met::Late { token: first.clone(), age } };
+                seen.met.push((spot.clone(), met));
                 seen.to_delete.push(spot.clone());
             }
         } else {

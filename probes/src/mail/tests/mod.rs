@@ -5,14 +5,18 @@ mod pop3;
 mod post;
 mod signed;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use self::post::{Post, Rules};
+use super::Mail;
 use super::settings::tests::written;
-use super::token::{CheckId, Key, Token};
+use super::token::{Key, Token};
+use crate::probe::Probe as _;
 use crate::report::{Report, Verdict};
+use crate::target::Target;
 use crate::testkit::{
     Act, Peer, ask, ask_in, assert_laps_cover_the_run, close, gist, hear, say, trickle, wait_for_ever,
 };
@@ -65,9 +69,14 @@ fn step(report: &Report) -> &str {
 
 /// A mail of the check that another run sent.
 fn mail_of_the_check(post: &Post, key: &str, age: Duration) -> String {
-    let target = post.smtp.to_string();
-    let check = CheckId::of(&[&target, "watch@town.example", "box@town.example", &format!("box {}", post.imap)]);
-    let token = Token::new(&Key::of_secret(key), check, SystemTime::now() - age, 3).expect("random numbers");
+    mail_of(post, json!({}), key, age)
+}
+
+/// A mail of a check with these settings.
+fn mail_of(post: &Post, more: Value, key: &str, age: Duration) -> String {
+    let settings = serde_json::from_value(settings(post.imap, more)).expect("settings");
+    let probe = Mail::bind(&Arc::new(settings), &Target::new(post.smtp.to_string())).expect("a target");
+    let token = Token::new(&Key::of_secret(key), probe.check, SystemTime::now() - age, 3).expect("random numbers");
     format!("X-Tuermer-Token: {}\r\n\r\nbody\r\n", token.text())
 }
 
@@ -260,6 +269,39 @@ async fn mails_of_earlier_runs_are_late_and_younger_ones_are_left_alone() {
     assert!(read(&report, "late_age_seconds").is_some_and(|age| (3600.0..3700.0).contains(&age)));
     let left: Vec<_> = post.mails().into_iter().map(|mail| mail.text).collect();
     assert_eq!(left, [young, "Subject: somebody else's\r\n\r\nx\r\n".to_owned()]);
+}
+
+#[tokio::test]
+async fn mails_of_another_check_on_the_same_way_are_left_alone() {
+    let post = Post::open(Rules::inbox(str::to_owned)).await;
+    let others = [json!({"content": "gtube"}), json!({"padding_bytes": 1}), json!({"subject": "another"})];
+    for more in others.clone() {
+        post.put("INBOX", mail_of(&post, more, KEY, HOUR), HOUR);
+    }
+    let report = sent(&post, AMPLE).await;
+    assert_eq!(gist(&report), "up", "{}", message(&report));
+    assert_eq!(
+        ["late_total", "forged_total", "deleted_total"].map(|name| read(&report, name)),
+        [0.0, 0.0, 1.0].map(Some)
+    );
+    assert_eq!(post.mails().len(), others.len());
+}
+
+#[tokio::test]
+async fn copies_of_a_late_mail_are_no_late_mails() {
+    let post = Post::open(Rules::inbox(str::to_owned)).await;
+    let net = crate::testkit::net();
+    let mail = mail_of_the_check(&post, KEY, HOUR);
+    let mut counted = Vec::new();
+    // Two at once, one more in the next run, and another in the run after that.
+    for copies in [2, 1, 0, 1] {
+        (0..copies).for_each(|_| post.put("INBOX", mail.clone(), Duration::ZERO));
+        let report = ask_in(&net, "mail", settings(post.imap, json!({})), &post.smtp.to_string(), AMPLE).await;
+        assert_eq!(gist(&report), "up", "{}", message(&report));
+        counted.push(["late_total", "duplicate_total"].map(|name| read(&report, name).expect("a count")));
+    }
+    assert_eq!(counted, [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(post.mails().len(), 0);
 }
 
 #[tokio::test]
