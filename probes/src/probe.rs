@@ -59,8 +59,22 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
         secret::shows_in(settings)
     }
 
+    /// Whom a run sends mail, for kinds that do.
+    fn mailing(_settings: &Self::Settings) -> Option<Mailing> {
+        None
+    }
+
     /// Asks the question once. The caller keeps the deadline; the probe spawns nothing.
     fn run(&self, net: &Net, recorder: &mut Recorder) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// The mail that each run of a probe sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailing {
+    /// The mailbox it goes to.
+    pub recipient: Box<str>,
+    /// How many mails an hour the mailbox may get at most, from all checks together.
+    pub per_hour_max: u32,
 }
 
 type AnySettings = Arc<dyn Any + Send + Sync>;
@@ -93,6 +107,7 @@ pub struct Kind {
     bind: BindTarget,
     begin: fn(&AnySettings, &mut Recorder),
     carries_secrets: fn(&AnySettings) -> bool,
+    mailing: fn(&AnySettings) -> Option<Mailing>,
 }
 
 impl fmt::Debug for Kind {
@@ -126,6 +141,7 @@ impl Kind {
             },
             begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
             carries_secrets: |settings| P::carries_secrets(&settings_of::<P>(settings)),
+            mailing: |settings| P::mailing(&settings_of::<P>(settings)),
         }
     }
 
@@ -189,6 +205,11 @@ impl Module {
     /// Whether the module holds what must not go to a target of a stranger's choice, or reaches what is on this machine only.
     pub fn carries_secrets(&self) -> bool {
         (self.kind.carries_secrets)(&self.settings)
+    }
+
+    /// Whom a run sends mail, if it sends any.
+    pub fn mailing(&self) -> Option<Mailing> {
+        (self.kind.mailing)(&self.settings)
     }
 
     /// The report of a run that could not even start because the target cannot be asked.

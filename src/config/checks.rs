@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::fields::{Fields, text_of};
 use super::hash::{self, Hash};
 use super::labels;
+use super::mails::Mails;
 use super::modules::{Loaded, Modules};
 use super::node::{Entry, Node};
 use crate::plan::{Check, NamedModule};
@@ -39,8 +40,11 @@ pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Faul
             return checks;
         }
     };
+    let mut mails = Mails::default();
     for entry in fields.iter() {
+        let first = checks.len();
         read_check(entry, modules, &mut checks, faults);
+        mails.add(entry, &checks[first..], faults);
     }
     checks
 }

@@ -13,6 +13,7 @@ mod fields;
 mod hash;
 mod import;
 mod labels;
+mod mails;
 mod misread;
 mod modules;
 mod node;

@@ -49,6 +49,7 @@ modules:
       from: watch@{DOMAIN}
       to: {USER}@{DOMAIN}
       token_key: the seal of the town's watch
+      max_mails_per_hour: 3600
       fail_if_altered: true
       # Copies that somebody else sealed are deleted soon.
       sweep_after: 10s

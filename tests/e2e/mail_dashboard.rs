@@ -92,6 +92,7 @@ fn agent(office: &Office) -> Tuermer {
       from: clerk@town.example
       to: clerk@town.example
       token_key: sealed-by-the-town-clerk
+      max_mails_per_hour: 3600
       submit: {{ starttls: required, username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
       fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
 checks: {{ trip: {{ module: trip, targets: ['{}'], interval: 5s, timeout: 5s, fate: [mail] }} }}

@@ -17,6 +17,7 @@ mod names;
 mod old_tls;
 mod pages;
 mod patterns;
+mod places;
 #[path = "../support/process/mod.rs"]
 mod process;
 mod receive;

@@ -38,6 +38,7 @@ modules:
       from: clerk@town.example
       to: {to}@town.example
       token_key: sealed-by-the-town-clerk
+      max_mails_per_hour: 3600
       submit: {{ {login} preferred_ip_protocol: ip4, {tls} }}
       fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, folders: [Copies], {tls} }}
       {more}

@@ -33,6 +33,7 @@ modules:
       from: clerk@town.example
       to: clerk@town.example
       token_key: sealed-by-the-town-clerk
+      max_mails_per_hour: 3600
       submit: {{ preferred_ip_protocol: ip4, {submit} {tls} }}
       fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
 {more}

@@ -65,7 +65,7 @@ use crate::mailbox;
 use crate::measure::Measure;
 use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::phase::Phase;
-use crate::probe::Probe;
+use crate::probe::{Mailing, Probe};
 use crate::recorder::Recorder;
 use crate::smtp::asked::Asked;
 use crate::smtp::dialogue;
@@ -155,6 +155,11 @@ impl Probe for Mail {
         for class in ["2", "4", "5", "none"] {
             recorder.read_with(&BOUNCED, &[class], 0.0);
         }
+    }
+
+    fn mailing(settings: &Settings) -> Option<Mailing> {
+        let recipient = settings.to.to_string().to_ascii_lowercase().into();
+        Some(Mailing { recipient, per_hour_max: settings.max_mails_per_hour })
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {

@@ -24,6 +24,8 @@ const SUBJECT_BYTES_MAX: usize = 78;
 const FILL_BYTES_MAX: u32 = 1 << 20;
 /// Shortest key of tokens in bytes. Chosen: nobody guesses it.
 const KEY_BYTES_MIN: usize = 16;
+/// How many mails an hour a mailbox may get, unless set: one a minute.
+const MAILS_PER_HOUR_MAX: u32 = 60;
 /// The age from which mails that were left over are deleted, unless set.
 const SWEEP_AFTER: Span = Span(std::time::Duration::from_secs(24 * 60 * 60));
 
@@ -46,6 +48,7 @@ pub(crate) struct Settings {
     pub(super) require_authentication: Vec<Method>,
     pub(super) fail_if_altered: bool,
     pub(super) sweep_after: Span,
+    pub(super) max_mails_per_hour: u32,
 }
 
 /// What the mail holds.
@@ -163,6 +166,13 @@ struct Written {
     /// From which age mails of the check that no run knows any more are deleted.
     #[serde(default = "sweep_after")]
     sweep_after: Span,
+    /// How many mails an hour `to` may get at most, from all checks together: more is an error in the configuration.
+    #[serde(default = "mails_per_hour")]
+    max_mails_per_hour: u32,
+}
+
+const fn mails_per_hour() -> u32 {
+    MAILS_PER_HOUR_MAX
 }
 
 const fn sweep_after() -> Span {
@@ -301,6 +311,7 @@ impl Written {
             require_authentication: self.require_authentication,
             fail_if_altered: self.fail_if_altered,
             sweep_after: self.sweep_after,
+            max_mails_per_hour: self.max_mails_per_hour,
         })
     }
 }

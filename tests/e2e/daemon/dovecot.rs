@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::unistd::geteuid;
@@ -87,6 +88,11 @@ hashed:{}::::::
     /// What it has printed until now.
     pub(crate) fn log(&self) -> String {
         self.daemon.log()
+    }
+
+    /// Where a user's mail lies.
+    pub(crate) fn maildir(&self, user: &str) -> PathBuf {
+        self.daemon.folder().join("homes").join(user).join("mail")
     }
 
     /// Makes a filter script the one that the user's mail goes through.

@@ -1,0 +1,119 @@
+//! A mail through Postfix, found again elsewhere than over IMAP: over POP3, in a Maildir, at the agent itself.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::daemon::dovecot::PASSWORD;
+use crate::daemon::office::Office;
+use crate::daemon::tuermer::{Metrics, Tuermer};
+use crate::daemon::{eventually, free_address};
+
+/// Starts an agent that sends a mail to the clerk, and looks for it there.
+fn agent(office: &Office, fetch: &str, seconds: u32, more: &str) -> Tuermer {
+    Tuermer::start(&format!(
+        "probe_metrics: all
+modules:
+  trip:
+    prober: mail
+    mail:
+      from: clerk@town.example
+      to: clerk@town.example
+      token_key: sealed-by-the-town-clerk
+      max_mails_per_hour: 3600
+      submit: {{ preferred_ip_protocol: ip4, {} }}
+      fetch: {{ {fetch} }}
+checks: {{ trip: {{ module: trip, targets: ['{}'], interval: {seconds}s, timeout: {seconds}s }} }}
+{more}
+",
+        office.tls, office.smtp
+    ))
+}
+
+/// What the first run found.
+async fn first_run(tuermer: &Tuermer) -> Metrics {
+    eventually("a run to end", async || {
+        let metrics = tuermer.metrics("/metrics").await;
+        let has_ended = metrics.find("probe_success", &[]).is_some_and(|(_, value)| value == 1.0)
+            || metrics.find("probe_failure_info", &[]).is_some();
+        has_ended.then_some(metrics)
+    })
+    .await
+}
+
+fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
+    names.map(|name| metrics.find(&format!("probe_mail_{name}"), &[]).map(|(_, value)| value))
+}
+
+#[track_caller]
+fn assert_arrived(metrics: &Metrics, office: &Office) {
+    let success = metrics.find("probe_success", &[]).map(|(_, value)| value);
+    assert_eq!(success, Some(1.0), "{metrics:?}\n{}\n{}", office.postfix.log(), office.dovecot.log());
+    let seen = values(metrics, ["submitted", "arrived", "junk", "body_intact", "returned", "deleted_total"]);
+    assert_eq!(seen, [1.0, 1.0, 0.0, 1.0, 0.0, 1.0].map(Some), "{metrics:?}");
+}
+
+#[track_caller]
+fn assert_failed(metrics: &Metrics, phase: &str, reason: &str) {
+    let found = metrics.find("probe_failure_info", &[&format!("phase=\"{phase}\""), &format!("reason=\"{reason}\"")]);
+    assert!(found.is_some(), "{:?}", metrics.find("probe_failure_info", &[]));
+}
+
+#[tokio::test]
+async fn a_mail_is_found_over_pop3() {
+    let Some(office) = Office::start("") else { return };
+    let addresses = office.dovecot.addresses;
+    let user = format!("username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {}", office.tls);
+    for fetch in [
+        format!("protocol: pop3, host: '{}', {user}", addresses.pop3s),
+        format!("protocol: pop3, host: '{}', encryption: starttls, {user}", addresses.pop3),
+    ] {
+        let metrics = first_run(&agent(&office, &fetch, 15, "")).await;
+        assert_arrived(&metrics, &office);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_is_found_in_a_maildir_with_its_junk() {
+    let Some(office) = Office::start("") else { return };
+    let path = office.dovecot.maildir("clerk");
+    let fetch = format!("protocol: maildir, path: {}", path.display());
+    // The folder is made by the first delivery.
+    let metrics = first_run(&agent(&office, &fetch, 15, "")).await;
+    assert_arrived(&metrics, &office);
+
+    office.dovecot.filter("clerk", "require \"fileinto\";\nfileinto \"Junk\";\n");
+    let metrics = first_run(&agent(&office, &fetch, 15, "")).await;
+    assert_failed(&metrics, "retrieval", "mail_junked");
+    assert_eq!(values(&metrics, ["arrived", "junk", "deleted_total"]), [Some(1.0); 3], "{metrics:?}");
+
+    // Links lead nowhere.
+    let link = office.folder.path().join("mail");
+    fs::create_dir(&link).expect("a folder");
+    for part in ["new", "cur"] {
+        symlink(path.join(part), link.join(part)).expect("a link");
+    }
+    let fetch = format!("protocol: maildir, path: {}", link.display());
+    let metrics = first_run(&agent(&office, &fetch, 5, "")).await;
+    assert_failed(&metrics, "select", "mail_unseen");
+    assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(1.0), None], "{metrics:?}");
+}
+
+#[tokio::test]
+async fn a_mail_is_found_at_the_agent_itself() {
+    let listen = free_address();
+    let Some(office) = Office::start(&format!("local_transport = lmtp:inet:{listen}")) else { return };
+    let receive = |recipient: &str| {
+        format!(
+            "receive: {{ listen: ['{listen}'], protocol: lmtp, hostname: tuermer.town.example, recipients: [{recipient}] }}"
+        )
+    };
+    let metrics = first_run(&agent(&office, "protocol: receiver", 15, &receive("clerk@town.example"))).await;
+    assert_arrived(&metrics, &office);
+    assert!(values(&metrics, ["hops"])[0].is_some_and(|hops| hops >= 2.0), "{metrics:?}");
+
+    // Nobody looks for a mail that is taken for others only, and none is sent.
+    let metrics = first_run(&agent(&office, "protocol: receiver", 5, &receive("other@town.example"))).await;
+    assert!(metrics.find("probe_failure_info", &["reason=\"inbox_unusable\""]).is_some(), "{metrics:?}");
+    assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(0.0), None], "{metrics:?}");
+    assert!(metrics.find("probe_success", &[]).is_none(), "{metrics:?}");
+}
