@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::daemon::bind::{Bind, Signing};
 use crate::daemon::folder;
-use crate::daemon::tuermer::{Metrics, Tuermer};
+use crate::daemon::tuermer::{Metrics, Tuermer, command, output};
 
 const ZONE: &str = "$TTL 300
 @ SOA ns hostmaster 2026112301 3600 600 86400 60
@@ -86,4 +86,35 @@ async fn a_zone_without_signatures_is_not_to_be_believed_where_a_key_is_trusted(
     let Some(bind) = Bind::start("town.example", ZONE) else { return };
     let found = dane(bind.address, &other.anchor, "town.example").await;
     assert!(reason(&found).contains(r#"reason="dns_bogus""#), "{found:?}");
+}
+
+#[tokio::test]
+async fn trust_anchors_are_read_again_when_the_file_changes() {
+    let Some(bind) = signed(&Signing::default()) else { return };
+    let Some(other) = signed(&Signing::default()) else { return };
+    let files = folder();
+    let path = files.path().join("anchors");
+    std::fs::write(&path, &other.anchor).expect("written");
+    let at = path.display();
+    let config = format!("{MODULE}\nprobe_metrics: all\nresolver: ['{}']\ndnssec_trust_anchors: {at}\n", bind.address);
+    let tuermer = Tuermer::start(&config);
+    let found = tuermer.probe("dane", "town.example").await;
+    assert!(reason(&found).contains(r#"reason="dns_bogus""#), "{found:?}");
+    std::fs::write(&path, format!("; the new one\n{}\n", bind.anchor)).expect("written");
+    assert_eq!(tuermer.post("/-/reload").await.0, 200);
+    let found = tuermer.probe("dane", "town.example").await;
+    assert_eq!(found.value("probe_success"), Some(1.0), "{found:?}");
+
+    // A file that cannot be used changes nothing, and is told with the place.
+    std::fs::write(&path, "; keys\ntown.example. DS 1 13 2 xyz\n").expect("written");
+    let (status, text) = tuermer.post("/-/reload").await;
+    assert_eq!(status, 500, "{text}");
+    let expected = format!("error: `xyz` is not a digest in hexadecimal digits\n  --> {at}:2:25\n");
+    assert!(text.contains(&expected), "{text}");
+    let checked = output(command().arg("check").arg(tuermer.config_file()));
+    assert!(!checked.status.success());
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.starts_with(&expected), "{said}");
+    let found = tuermer.probe("dane", "town.example").await;
+    assert_eq!(found.value("probe_success"), Some(1.0), "{found:?}");
 }

@@ -184,10 +184,15 @@ fn anchor(words: &[Word<'_>]) -> Result<Anchor, AnchorFault> {
     let rest = rest.split_first().filter(|(word, _)| is_number(word)).map_or(rest, |(_, rest)| rest);
     let is_class = |word: &&Word<'_>| word.text.eq_ignore_ascii_case("IN");
     let rest = rest.split_first().filter(|(word, _)| is_class(word)).map_or(rest, |(_, rest)| rest);
-    let [kind, first, second, third, data @ ..] = rest else {
-        return Err(words.last().unwrap_or(zone).fault("the end of a DS or DNSKEY record"));
+    let is_kind = |word: &&Word<'_>| ["DS", "DNSKEY"].iter().any(|kind| word.text.eq_ignore_ascii_case(kind));
+    if let Some(word) = rest.first().filter(|word| !is_kind(word)) {
+        return Err(word.fault("the type of a trust anchor: DS or DNSKEY"));
+    }
+    let [kind, first, second, third, data_begin, ..] = rest else {
+        let place = words.last().unwrap_or(zone).place;
+        return Err(AnchorFault { place, message: "the record ends too early".to_owned() });
     };
-    let Some(data_begin) = data.first() else { return Err(third.fault("the end of a DS or DNSKEY record")) };
+    let data = &rest[4..];
     let algorithm = |word: &Word<'_>| {
         let algorithm = Algorithm::from_u8(word.text.parse().map_err(|_| word.fault("the number of an algorithm"))?);
         let fault = || word.fault("the number of an algorithm that can be verified here");
@@ -207,7 +212,7 @@ fn anchor(words: &[Word<'_>]) -> Result<Anchor, AnchorFault> {
             return Err(first.fault("the flags of a key that zones are signed with: 257, or 256"));
         }
         Key::Itself { bytes, algorithm }
-    } else if kind.text.eq_ignore_ascii_case("DS") {
+    } else {
         let tag = first.text.parse().map_err(|_| first.fault("the tag of a key"))?;
         let algorithm = algorithm(second)?;
         let digest_type = third.text.parse::<u8>().map(DigestType::from);
@@ -215,8 +220,6 @@ fn anchor(words: &[Word<'_>]) -> Result<Anchor, AnchorFault> {
         let digest_type = digest_type.ok_or_else(|| third.fault("the type of a digest: 1, 2 or 4"))?;
         let digest = hex(&joined).ok_or_else(|| data_begin.fault("a digest in hexadecimal digits"))?;
         Key::Digest(DS::new(tag, algorithm, digest_type, digest))
-    } else {
-        return Err(kind.fault("the type of a trust anchor: DS or DNSKEY"));
     };
     Ok(Anchor { zone: name, key })
 }

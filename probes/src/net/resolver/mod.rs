@@ -10,7 +10,11 @@ mod proof;
 mod provider;
 mod signed;
 #[cfg(test)]
+mod signed_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree;
 
 use std::fmt;
 use std::io;
