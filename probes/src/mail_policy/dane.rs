@@ -3,12 +3,13 @@
 use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::tlsa::TLSA;
 
+use super::base;
 use super::measures::{TLSA_RECORDS, TLSA_SECURE, TLSA_USABLE};
 use super::mx::{Hosts, truth};
 use super::questions::{Questions, unknown};
 use crate::dane::{self, is_usable};
 use crate::failure::{Failure, Reason};
-use crate::net::Security;
+use crate::net::{Answer, Security};
 use crate::recorder::Recorder;
 
 /// That nothing is known of the truth of a mail host's TLSA records, and why.
@@ -27,9 +28,8 @@ pub(super) async fn look(
     let found = found.as_ref().map_err(Clone::clone)?;
     let (mut fault, mut lack) = (None, None);
     for host in &found.hosts {
-        let name = format!("_25._tcp.{}", host.name);
-        let (answer, security) = match questions.prove(&name, RecordType::TLSA).await {
-            Ok(proved) => proved,
+        let (answer, security, addresses) = match records_of(questions, &host.name).await {
+            Ok(found) => found,
             Err(failure) => {
                 let first = if failure.reason().is_shortage() { &mut lack } else { &mut fault };
                 first.get_or_insert(failure);
@@ -64,6 +64,12 @@ pub(super) async fn look(
             });
         } else if security == Security::Unknown {
             lack.get_or_insert_with(|| unverified(&host.name, answer.doubt()));
+        } else if addresses == Security::Insecure {
+            let why = format!("the addresses of the mail host {} are not verified by DNSSEC", host.name);
+            fault.get_or_insert_with(|| invalid(why));
+        } else if addresses == Security::Unknown {
+            let why = format!("the addresses of the mail host {} could not be verified by DNSSEC", host.name);
+            lack.get_or_insert_with(|| unknown(why));
         }
     }
     // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
@@ -73,4 +79,21 @@ pub(super) async fn look(
         lack.get_or_insert_with(|| unknown("the MX records could not be verified by DNSSEC"));
     }
     fault.or(lack).map_or(Ok(()), Err)
+}
+
+/// The TLSA records of a mail host and what is known of their truth, and of the truth of its addresses. Where the host is
+/// an alias, records at the other name come first, if they count (RFC 7672 section 2.2.2).
+async fn records_of(
+    questions: &mut Questions<'_>,
+    host: &str,
+) -> Result<(Option<Answer>, Security, Security), Failure> {
+    let base = base::find(questions, host).await?;
+    let mut found = (None, Security::Unknown);
+    for name in &base.names {
+        found = questions.prove(&format!("_25._tcp.{name}"), RecordType::TLSA).await?;
+        if found.0.is_some() && found.1 == Security::Secure {
+            break;
+        }
+    }
+    Ok((found.0, found.1, base.security))
 }

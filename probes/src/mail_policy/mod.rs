@@ -9,11 +9,13 @@
 //! | `tags` | lists of tags, as most of the records are |
 //! | `mx` | mail hosts, their addresses and the addresses' names |
 //! | `spf`, `dkim`, `dmarc`, `mta_sts`, `dane` | a policy each; `dmarc` TLS-RPT too |
+//! | `base` | where a mail host's TLSA records stand |
 //! | `fetch` | the request for the MTA-STS policy |
 //! | `history` | what earlier runs saw of it |
 //!
 //! No mail server is spoken to: that is kind `smtp`'s.
 
+mod base;
 pub(crate) mod dane;
 mod dkim;
 mod dmarc;
