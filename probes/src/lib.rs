@@ -22,6 +22,8 @@ mod http;
 mod icmp;
 pub mod inbox;
 mod mail;
+#[cfg(test)]
+mod mail_parameters;
 mod mail_policy;
 mod mailbox;
 mod measure;

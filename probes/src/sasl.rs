@@ -88,6 +88,13 @@ impl Account {
         mechanism: Option<Mechanism>,
         allow_cleartext: bool,
     ) -> Result<Option<Self>, &'static str> {
+        // A password in a file is looked at when it is read.
+        let is_bad = |text: &str| text.contains(char::is_control);
+        if username.as_deref().is_some_and(is_bad)
+            || password.as_ref().and_then(|password| password.value().ok()).is_some_and(is_bad)
+        {
+            return Err("control characters in `username` or `password`");
+        }
         match (username, password) {
             (Some(username), Some(password)) => Ok(Some(Self { username, password, mechanism, allow_cleartext })),
             (None, None) if mechanism.is_none() => Ok(None),

@@ -252,6 +252,7 @@ impl Submit {
             account,
             mail_from: ReversePath::from(from),
             recipients: Some(vec![to.clone()]),
+            allow_foreign_domains: true,
             greylisting: smtp::Greylisting::Fail,
             greylisting_max: smtp::GREYLISTING_MAX,
             refuses: smtp::Refuses::default(),

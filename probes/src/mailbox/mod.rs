@@ -76,6 +76,9 @@ impl Probe for Mailbox {
     fn bind(settings: &Arc<Settings>, target: &Target) -> Result<Self, Invalid> {
         let text = target.text();
         let invalid = |what: &str| Invalid::Target(format!("{text:?} {what}, expected host or host:port"));
+        if text.contains(char::is_control) {
+            return Err(invalid("holds control characters"));
+        }
         let default = settings.protocol.port(settings.encryption);
         let (host, port) = match text.parse() {
             Ok(IpAddr::V6(_)) => (text, default),

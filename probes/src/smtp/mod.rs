@@ -117,6 +117,10 @@ impl Probe for Smtp {
             None => vec![Mailbox::postmaster(asked.domain())],
         };
         settings.tls_policy.fits(&asked)?;
+        if let Some(domain) = asked.domain() {
+            own_domain_only(settings, domain, &recipients)
+                .map_err(|why| Invalid::Target(format!("{:?} {why}", target.text())))?;
+        }
         Ok(Self { settings: Arc::clone(settings), asked, recipients })
     }
 
@@ -165,6 +169,23 @@ impl Probe for Smtp {
             left -= 1;
         }
         verdict(self.settings.require, accepting, failures)
+    }
+}
+
+/// A domain's servers are asked about the domain's own recipients, unless the operator wants something else: to name
+/// others is an attempt to relay. Who logs in may write to anybody.
+fn own_domain_only(settings: &SmtpSettings, domain: &str, recipients: &[Mailbox]) -> Result<(), String> {
+    if settings.allow_foreign_domains || settings.account.is_some() {
+        return Ok(());
+    }
+    let is_own = |mailbox: &Mailbox| mailbox.domain().is_none_or(|of| of.eq_ignore_ascii_case(domain));
+    let refuses = &settings.refuses;
+    if let Some(foreign) = recipients.iter().chain(&refuses.recipient).find(|mailbox| !is_own(mailbox)) {
+        return Err(format!("is not the domain of the recipient {foreign} (allow_foreign_domains)"));
+    }
+    match refuses.relay.as_ref().filter(|mailbox| is_own(mailbox)) {
+        Some(own) => Err(format!("is the domain of {own}, which is no relaying (refuses.relay)")),
+        None => Ok(()),
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) struct SmtpSettings {
     pub(crate) account: Option<Account>,
     pub(crate) mail_from: ReversePath,
     pub(crate) recipients: Option<Vec<Mailbox>>,
+    pub(crate) allow_foreign_domains: bool,
     pub(crate) greylisting: Greylisting,
     pub(crate) greylisting_max: Span,
     pub(crate) refuses: Refuses,
@@ -94,6 +95,8 @@ struct Written {
     #[schemars(extend("maxItems" = 10))]
     #[serde(deserialize_with = "recipients")]
     recipients: Option<Vec<Mailbox>>,
+    /// Whether the servers of a domain may be asked about recipients elsewhere. Who logs in always may.
+    allow_foreign_domains: bool,
     /// What a server is taken for that asks to come back later because it does not know the sender yet: `fail` or `pass`.
     greylisting: Greylisting,
     /// How long it may do so, over runs; afterwards it fails even where `greylisting` is `pass`.
@@ -145,6 +148,7 @@ impl Default for Written {
             allow_cleartext_login: false,
             mail_from: ReversePath::default(),
             recipients: None,
+            allow_foreign_domains: false,
             greylisting: Greylisting::default(),
             greylisting_max: GREYLISTING_MAX,
             refuses: Refuses::default(),
@@ -181,6 +185,7 @@ impl Written {
             account,
             mail_from: self.mail_from,
             recipients: self.recipients,
+            allow_foreign_domains: self.allow_foreign_domains,
             greylisting: self.greylisting,
             greylisting_max: self.greylisting_max,
             refuses: self.refuses,

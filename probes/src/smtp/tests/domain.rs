@@ -320,3 +320,21 @@ async fn addresses_of_both_families_are_asked_where_both_are_wanted() {
     assert_eq!(gist(&report), "up", "{:?}", report.failure());
     assert_eq!(report.reading_named("probe_smtp_servers"), Some(1.0));
 }
+
+#[test]
+fn a_domains_servers_are_asked_about_its_own_recipients() {
+    let error = |settings: Value| {
+        let module = crate::kind("smtp").expect("the kind").module(settings).expect("settings");
+        module.bind(&crate::Target::new("example.org")).err().map(|invalid| invalid.to_string())
+    };
+    let foreign = json!(["a@Example.org", "b@elsewhere.example"]);
+    let refused = "\"example.org\" is not the domain of the recipient b@elsewhere.example (allow_foreign_domains)";
+    assert_eq!(error(json!({"recipients": ["a@EXAMPLE.org", "postmaster"]})), None);
+    assert_eq!(error(json!({"recipients": foreign})).as_deref(), Some(refused));
+    assert_eq!(error(json!({"refuses": {"recipient": "b@elsewhere.example"}})).as_deref(), Some(refused));
+    assert_eq!(error(json!({"recipients": foreign, "allow_foreign_domains": true})), None);
+    assert_eq!(error(json!({"recipients": foreign, "username": "u", "password": "p"})), None);
+    let own = "\"example.org\" is the domain of a@example.org, which is no relaying (refuses.relay)";
+    assert_eq!(error(json!({"refuses": {"relay": "a@example.org"}})).as_deref(), Some(own));
+    assert_eq!(error(json!({"refuses": {"relay": "b@elsewhere.example"}})), None);
+}
