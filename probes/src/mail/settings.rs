@@ -152,7 +152,7 @@ struct Written {
     trusted_authserv_ids: Vec<Box<str>>,
     /// What the probe finds out by itself about the mail that arrived, with the module's name servers: any of `dkim`,
     /// `arc`, `dmarc` and `spf`. SPF is about the address that handed the mail in, which only tuermer's own receiver
-    /// knows; elsewhere `spf` is never known, and `dmarc` goes by DKIM alone.
+    /// knows: with other places `spf` cannot be set, and `dmarc` goes by DKIM alone.
     #[serde(default)]
     check_authentication: Vec<Method>,
     /// What must pass, of `spf`, `dkim`, `dmarc` and `arc`: by the word of the trusted servers, if any are named, and by
@@ -295,6 +295,10 @@ impl Written {
         let mut check_authentication = self.check_authentication;
         check_authentication.sort_unstable();
         check_authentication.dedup();
+        let fetch = self.fetch.understood()?;
+        if check_authentication.contains(&Method::Spf) && !matches!(fetch, Fetch::Receiver) {
+            return Err("`check_authentication` can have `spf` only with `fetch: { protocol: receiver }`");
+        }
         Ok(Settings {
             submit: self.submit.understood(&self.from, &self.to)?,
             from: self.from,
@@ -305,7 +309,7 @@ impl Written {
             content: self.content,
             token_key: self.token_key,
             dkim: self.dkim,
-            fetch: self.fetch.understood()?,
+            fetch,
             junk: self.junk,
             trusted_authserv_ids: self.trusted_authserv_ids,
             check_authentication,
@@ -371,12 +375,16 @@ pub(super) mod tests {
             json!({"fetch": {"host": "x:nowhere", "username": "u", "password": "p"}}),
             json!({"fetch": {"host": "x", "username": "u", "password": "p", "folders": ["a\r\nb"]}}),
             json!({"require_authentication": ["dkim"]}),
+            json!({"check_authentication": ["spf"]}),
+            json!({"check_authentication": ["dkim"], "require_authentication": ["dmarc"]}),
             json!({"recipient": "x@y"}),
         ] {
             assert!(error(wrong.clone()).is_some(), "{wrong}");
         }
         assert_eq!(error(json!({"to": "box@elsewhere.example", "allow_foreign_domains": true})), None);
         assert_eq!(error(json!({"to": "box@TOWN.example"})), None);
+        assert_eq!(error(json!({"check_authentication": ["dkim"], "require_authentication": ["dkim"]})), None);
+        assert_eq!(error(json!({"check_authentication": ["spf"], "fetch": {"protocol": "receiver"}})), None);
     }
 
     #[test]

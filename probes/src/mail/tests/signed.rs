@@ -1,6 +1,7 @@
 //! Signatures: made, and verified where the mail arrives.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -16,11 +17,12 @@ use serde_json::{Value, json};
 
 use super::post::{Post, Rules};
 use super::{AMPLE, labelled, message, read, settings, step};
+use crate::mail::settings::tests::written;
 use crate::mail::settings::{Method, Settings};
 use crate::mail::verify::{Evidence, check};
 use crate::recorder::Recorder;
 use crate::report::{Report, Verdict};
-use crate::testkit::{Data, ask_in, assert_laps_cover_the_run, gist, net_with_resolver, zone};
+use crate::testkit::{Data, Letters, ask_in, assert_laps_cover_the_run, gist, net_with_resolver, zone};
 
 /// A key in PEM, and what is published of it.
 struct Pair {
@@ -93,8 +95,8 @@ async fn a_signed_mail_is_verified_where_it_arrives() {
 
 #[tokio::test]
 async fn the_signature_stands_first_and_covers_every_header() {
-    let (seen, post) = (std::sync::Arc::new(std::sync::Mutex::new(String::new())), Pair::ed25519());
-    let copy = std::sync::Arc::clone(&seen);
+    let (seen, post) = (Arc::new(std::sync::Mutex::new(String::new())), Pair::ed25519());
+    let copy = Arc::clone(&seen);
     let office = Post::open(Rules::inbox(move |text| {
         text.clone_into(&mut copy.lock().expect("no panic"));
         text.to_owned()
@@ -340,6 +342,35 @@ async fn dmarc_goes_by_dkim_and_spf() {
         (vec![(POLICY, Data::Txt("v=DMARC1; p=perhaps")), BRISBANE], EXAMPLE, None, [None, Some("permerror")]),
     ] {
         assert_eq!(found(records, &methods, stored.as_bytes(), client).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_receiver_knows_whom_spf_is_about() {
+    for (record, expected, spf, dmarc) in [
+        ("v=spf1 ip4:127.0.0.1 -all", "up", Some(1.0), Some(1.0)),
+        ("v=spf1 ip4:192.0.2.1 -all", "mail_unauthenticated in retrieval", Some(0.0), Some(0.0)),
+    ] {
+        let letters = Letters::for_address("box@town.example");
+        let inbox = Arc::clone(&letters);
+        let rules = Rules::routed(move |text| {
+            inbox.arrive("watch@town.example", text);
+            Vec::new()
+        });
+        let post = Post::open(rules).await;
+        let records = vec![
+            ("town.example.", Data::Txt(record)),
+            ("_dmarc.town.example.", Data::Txt("v=DMARC1; p=reject; aspf=s")),
+        ];
+        let zone = zone(records).await;
+        let net = net_with_resolver(zone.address()).with_inbox(letters as Arc<dyn crate::inbox::Inbox>);
+        let settings = written(json!({"token_key": super::KEY, "fetch": {"protocol": "receiver"},
+            "check_authentication": ["spf", "dmarc"], "require_authentication": ["spf"]}));
+        let report = ask_in(&net, "mail", settings, &post.smtp.to_string(), AMPLE).await;
+        assert_eq!(gist(&report), expected, "{}", message(&report));
+        let seen = ["spf", "dmarc"].map(|method| labelled(&report, "auth_local_pass", method));
+        assert_eq!(seen, [spf, dmarc]);
+        assert_eq!(read(&report, "dkim_local_pass"), None);
     }
 }
 
