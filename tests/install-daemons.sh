@@ -9,7 +9,7 @@ packages=(
     nginx-light postfix bind9 bind9-dnsutils bind9-utils openssl    # what is probed
     dovecot-imapd dovecot-pop3d dovecot-lmtpd           # where mail is kept
     dovecot-managesieved dovecot-sieve
-    postgrey opendkim opendkim-tools                     # who lets strangers wait, and looks at signatures
+    postgrey opendkim opendkim-tools rspamd             # who lets strangers wait, looks at signatures, filters
     swaks libnet-ssleay-perl python3                    # who sends mail
     prometheus prometheus-alertmanager                  # who asks: servers, promtool, amtool
     prometheus-blackbox-exporter                        # what tuermer is compared with

@@ -8,6 +8,7 @@ mod daemon;
 mod dashboards;
 mod demo;
 mod dnssec;
+mod filters;
 mod guard;
 mod mail;
 mod mail_dashboard;

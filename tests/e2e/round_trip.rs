@@ -10,7 +10,7 @@ use crate::support::program;
 
 /// Where the mail is handed in.
 #[derive(Clone, Copy)]
-enum Door {
+pub(crate) enum Door {
     /// As a user, who logs in.
     User,
     /// As a stranger, who does not.
@@ -23,7 +23,7 @@ const HELD: &str = "defer_transports = lmtp";
 const IMPATIENT: &str = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s";
 
 /// Starts an agent that sends a mail from the clerk, and looks for it in the clerk's mailbox.
-fn agent(office: &Office, door: Door, seconds: u32, to: &str, more: &str) -> Tuermer {
+pub(crate) fn agent(office: &Office, door: Door, seconds: u32, to: &str, more: &str) -> Tuermer {
     let (target, login) = match door {
         Door::User => (office.submission, format!("starttls: required, username: clerk, password: {PASSWORD},")),
         Door::Stranger => (office.smtp, String::new()),
@@ -59,20 +59,20 @@ async fn run(tuermer: &Tuermer, what: &str, is_due: impl Fn(&Metrics) -> bool) -
 }
 
 /// What the first run found.
-async fn first_run(tuermer: &Tuermer) -> Metrics {
+pub(crate) async fn first_run(tuermer: &Tuermer) -> Metrics {
     run(tuermer, "a run to end", |_| true).await
 }
 
-fn value(metrics: &Metrics, name: &str) -> Option<f64> {
+pub(crate) fn value(metrics: &Metrics, name: &str) -> Option<f64> {
     metrics.find(name, &[]).map(|(_, value)| value)
 }
 
-fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
+pub(crate) fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
     names.map(|name| value(metrics, &format!("probe_mail_{name}")))
 }
 
 #[track_caller]
-fn assert_failed(metrics: &Metrics, phase: &str, reason: &str, office: &Office) {
+pub(crate) fn assert_failed(metrics: &Metrics, phase: &str, reason: &str, office: &Office) {
     let found = metrics.find("probe_failure_info", &[&format!("phase=\"{phase}\""), &format!("reason=\"{reason}\"")]);
     let log = office.postfix.log();
     assert!(found.is_some(), "{:?}\n{log}", metrics.find("probe_failure_info", &[]));

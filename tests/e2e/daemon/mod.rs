@@ -11,6 +11,7 @@ pub(crate) mod openssl;
 pub(crate) mod postfix;
 pub(crate) mod postgrey;
 pub(crate) mod prometheus;
+pub(crate) mod rspamd;
 pub(crate) mod swaks;
 
 pub(crate) use crate::process::{Daemon, PATIENCE, eventually, folder, free_address, tuermer};
