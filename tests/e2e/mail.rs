@@ -132,4 +132,14 @@ modules: {{ mail: {{ prober: smtp, timeout: 10s, smtp: {{ port: {port}, preferre
     let (_, alive) =
         metrics.find("probe_smtp_server_success", &["mx.town.example"]).expect("the living server is shown");
     assert_eq!((dead, alive), (0.0, 1.0), "{metrics:?}");
+    let rolled_up = ["probe_mail_deliverable", "probe_smtp_servers", "probe_smtp_servers_accepting"];
+    assert_eq!(rolled_up.map(|name| metrics.value(name)), [1.0, 2.0, 1.0].map(Some), "{metrics:?}");
+    // Each server has its own times. What failed was not measured, and what came after it never began.
+    let time = |step: &str, phase: &str| {
+        let labels = [format!("step=\"{step}"), format!("phase=\"{phase}\"")];
+        metrics.find("probe_smtp_duration_seconds", &labels.each_ref().map(String::as_str)).map(|(_, time)| time > 0.0)
+    };
+    let times = [("dead.", "connect"), ("dead.", "greeting"), ("mx.", "connect"), ("mx.", "greeting"), ("mx.", "rcpt")];
+    let took_time = times.map(|(step, phase)| time(&format!("{step}town.example"), phase).unwrap_or_default());
+    assert_eq!(took_time, [false, false, true, true, true], "{metrics:?}");
 }

@@ -109,6 +109,11 @@ async fn a_mail_that_stays_in_the_queue_is_missing() {
     assert_failed(&metrics, "transit", "mail_missing", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived", "returned"]), [1.0, 0.0, 0.0].map(Some), "{metrics:?}");
     assert_eq!(value(&metrics, "probe_success"), Some(0.0));
+    assert_eq!(
+        values(&metrics, ["sent_total", "lost_total", "received_total"]),
+        [1.0, 1.0, 0.0].map(Some),
+        "{metrics:?}"
+    );
 }
 
 #[tokio::test]
