@@ -30,4 +30,5 @@ mod signed_mail;
 mod submission;
 #[path = "../support/mod.rs"]
 mod support;
+mod trip;
 mod verdicts;

@@ -4,58 +4,21 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::daemon::dovecot::PASSWORD;
+use crate::daemon::free_address;
 use crate::daemon::office::Office;
 use crate::daemon::tuermer::{Metrics, Tuermer};
-use crate::daemon::{eventually, free_address};
+use crate::trip::{Way, assert_failed, first_run, success, values};
 
 /// Starts an agent that sends a mail to the clerk, and looks for it there.
 fn agent(office: &Office, fetch: &str, seconds: u32, more: &str) -> Tuermer {
-    Tuermer::start(&format!(
-        "probe_metrics: all
-modules:
-  trip:
-    prober: mail
-    mail:
-      from: clerk@town.example
-      to: clerk@town.example
-      token_key: sealed-by-the-town-clerk
-      max_mails_per_hour: 3600
-      submit: {{ preferred_ip_protocol: ip4, {} }}
-      fetch: {{ {fetch} }}
-checks: {{ trip: {{ module: trip, targets: ['{}'], interval: {seconds}s, timeout: {seconds}s }} }}
-{more}
-",
-        office.tls, office.smtp
-    ))
-}
-
-/// What the first run found.
-async fn first_run(tuermer: &Tuermer) -> Metrics {
-    eventually("a run to end", async || {
-        let metrics = tuermer.metrics("/metrics").await;
-        let has_ended = metrics.find("probe_success", &[]).is_some_and(|(_, value)| value == 1.0)
-            || metrics.find("probe_failure_info", &[]).is_some();
-        has_ended.then_some(metrics)
-    })
-    .await
-}
-
-fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
-    names.map(|name| metrics.find(&format!("probe_mail_{name}"), &[]).map(|(_, value)| value))
+    Way { fetch: fetch.to_owned(), file: more.to_owned(), seconds, ..Way::of(office) }.start()
 }
 
 #[track_caller]
 fn assert_arrived(metrics: &Metrics, office: &Office) {
-    let success = metrics.find("probe_success", &[]).map(|(_, value)| value);
-    assert_eq!(success, Some(1.0), "{metrics:?}\n{}\n{}", office.postfix.log(), office.dovecot.log());
+    assert_eq!(success(metrics), Some(1.0), "{metrics:?}\n{}\n{}", office.postfix.log(), office.dovecot.log());
     let seen = values(metrics, ["submitted", "arrived", "junk", "body_intact", "returned", "deleted_total"]);
     assert_eq!(seen, [1.0, 1.0, 0.0, 1.0, 0.0, 1.0].map(Some), "{metrics:?}");
-}
-
-#[track_caller]
-fn assert_failed(metrics: &Metrics, phase: &str, reason: &str) {
-    let found = metrics.find("probe_failure_info", &[&format!("phase=\"{phase}\""), &format!("reason=\"{reason}\"")]);
-    assert!(found.is_some(), "{:?}", metrics.find("probe_failure_info", &[]));
 }
 
 #[tokio::test]
@@ -83,7 +46,7 @@ async fn a_mail_is_found_in_a_maildir_with_its_junk() {
 
     office.dovecot.filter("clerk", "require \"fileinto\";\nfileinto \"Junk\";\n");
     let metrics = first_run(&agent(&office, &fetch, 15, "")).await;
-    assert_failed(&metrics, "retrieval", "mail_junked");
+    assert_failed(&metrics, "fetch", "retrieval", "mail_junked", &office);
     assert_eq!(values(&metrics, ["arrived", "junk", "deleted_total"]), [Some(1.0); 3], "{metrics:?}");
 
     // Links lead nowhere.
@@ -94,7 +57,7 @@ async fn a_mail_is_found_in_a_maildir_with_its_junk() {
     }
     let fetch = format!("protocol: maildir, path: {}", link.display());
     let metrics = first_run(&agent(&office, &fetch, 5, "")).await;
-    assert_failed(&metrics, "select", "mail_unseen");
+    assert_failed(&metrics, "fetch", "select", "mail_unseen", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(1.0), None], "{metrics:?}");
 }
 

@@ -4,9 +4,10 @@ use std::net::TcpStream;
 
 use crate::daemon::dovecot::PASSWORD;
 use crate::daemon::office::Office;
-use crate::daemon::tuermer::{Metrics, Tuermer};
+use crate::daemon::tuermer::Tuermer;
 use crate::daemon::{eventually, swaks};
 use crate::support::program;
+use crate::trip::{Way, assert_failed, first_run, run, success, value, values};
 
 /// Where the mail is handed in.
 #[derive(Clone, Copy)]
@@ -23,59 +24,15 @@ const HELD: &str = "defer_transports = lmtp";
 const IMPATIENT: &str = "minimal_backoff_time = 1s\nmaximal_backoff_time = 1s\nqueue_run_delay = 1s";
 
 /// Starts an agent that sends a mail from the clerk, and looks for it in the clerk's mailbox.
-pub(crate) fn agent(office: &Office, door: Door, seconds: u32, to: &str, more: &str) -> Tuermer {
-    let (target, login) = match door {
-        Door::User => (office.submission, format!("starttls: required, username: clerk, password: {PASSWORD},")),
-        Door::Stranger => (office.smtp, String::new()),
-    };
-    let (tls, imap) = (&office.tls, office.dovecot.addresses.imaps);
-    Tuermer::start(&format!(
-        "probe_metrics: all
-modules:
-  trip:
-    prober: mail
-    mail:
-      from: clerk@town.example
-      to: {to}@town.example
-      token_key: sealed-by-the-town-clerk
-      max_mails_per_hour: 3600
-      submit: {{ {login} preferred_ip_protocol: ip4, {tls} }}
-      fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, folders: [Copies], {tls} }}
-      {more}
-checks: {{ trip: {{ module: trip, targets: ['{target}'], interval: {seconds}s, timeout: {seconds}s }} }}
-"
-    ))
-}
-
-/// What the first run found that is like this.
-async fn run(tuermer: &Tuermer, what: &str, is_due: impl Fn(&Metrics) -> bool) -> Metrics {
-    eventually(what, async || {
-        let metrics = tuermer.metrics("/metrics").await;
-        let has_ended =
-            value(&metrics, "probe_success") == Some(1.0) || metrics.find("probe_failure_info", &[]).is_some();
-        (has_ended && is_due(&metrics)).then_some(metrics)
-    })
-    .await
-}
-
-/// What the first run found.
-pub(crate) async fn first_run(tuermer: &Tuermer) -> Metrics {
-    run(tuermer, "a run to end", |_| true).await
-}
-
-pub(crate) fn value(metrics: &Metrics, name: &str) -> Option<f64> {
-    metrics.find(name, &[]).map(|(_, value)| value)
-}
-
-pub(crate) fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
-    names.map(|name| value(metrics, &format!("probe_mail_{name}")))
-}
-
-#[track_caller]
-pub(crate) fn assert_failed(metrics: &Metrics, phase: &str, reason: &str, office: &Office) {
-    let found = metrics.find("probe_failure_info", &[&format!("phase=\"{phase}\""), &format!("reason=\"{reason}\"")]);
-    let log = office.postfix.log();
-    assert!(found.is_some(), "{:?}\n{log}", metrics.find("probe_failure_info", &[]));
+pub(crate) fn agent(office: &Office, door: Door, seconds: u32, to: &str, settings: &str) -> Tuermer {
+    let way = Way { to, settings, seconds, ..Way::of(office) };
+    match door {
+        Door::User => {
+            let submit = &format!("starttls: required, username: clerk, password: {PASSWORD},");
+            Way { target: office.submission.to_string(), submit, ..way }.start()
+        }
+        Door::Stranger => way.start(),
+    }
 }
 
 #[tokio::test]
@@ -84,7 +41,7 @@ async fn a_mail_is_sent_found_and_deleted() {
     for door in [Door::User, Door::Stranger] {
         let tuermer = agent(&office, door, 15, "clerk", "padding_bytes: 3000");
         let metrics = first_run(&tuermer).await;
-        assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}\n{}", office.postfix.log());
+        assert_eq!(success(&metrics), Some(1.0), "{metrics:?}\n{}", office.postfix.log());
         let seen =
             values(&metrics, ["submitted", "arrived", "junk", "body_intact", "returned", "deleted_total", "hops"]);
         assert_eq!(seen, [1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 2.0].map(Some), "{metrics:?}");
@@ -106,9 +63,9 @@ async fn a_mail_that_stays_in_the_queue_is_missing() {
     let Some(office) = Office::start(HELD) else { return };
     let tuermer = agent(&office, Door::User, 5, "clerk", "");
     let metrics = first_run(&tuermer).await;
-    assert_failed(&metrics, "transit", "mail_missing", &office);
+    assert_failed(&metrics, "fetch", "transit", "mail_missing", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived", "returned"]), [1.0, 0.0, 0.0].map(Some), "{metrics:?}");
-    assert_eq!(value(&metrics, "probe_success"), Some(0.0));
+    assert_eq!(success(&metrics), Some(0.0));
     assert_eq!(
         values(&metrics, ["sent_total", "lost_total", "received_total"]),
         [1.0, 1.0, 0.0].map(Some),
@@ -129,9 +86,9 @@ async fn whether_a_mail_arrived_is_not_known_while_the_store_is_down() {
     let tuermer = agent(&office, Door::Stranger, 5, "clerk", "");
     office.dovecot.addresses = elsewhere;
     let metrics = first_run(&tuermer).await;
-    assert_failed(&metrics, "connect", "mail_unseen", &office);
+    assert_failed(&metrics, "fetch", "connect", "mail_unseen", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(1.0), None], "{metrics:?}");
-    assert_eq!(value(&metrics, "probe_success"), None, "neither up nor down: {metrics:?}");
+    assert_eq!(success(&metrics), None, "neither up nor down: {metrics:?}");
 }
 
 #[tokio::test]
@@ -143,7 +100,7 @@ async fn a_mail_to_a_full_mailbox_comes_back() {
     swaks::deliver(office.dovecot.addresses.lmtp, "full@town.example", 25_000);
     let tuermer = agent(&office, Door::User, 15, "full", "");
     let metrics = first_run(&tuermer).await;
-    assert_failed(&metrics, "transit", "bounced", &office);
+    assert_failed(&metrics, "fetch", "transit", "bounced", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived", "returned"]), [1.0, 0.0, 1.0].map(Some), "{metrics:?}");
     assert!(metrics.find("probe_mail_bounce_status_info", &[r#"status="5.2.2""#]).is_some(), "{metrics:?}");
 }
@@ -153,14 +110,14 @@ async fn a_mail_that_a_filter_takes_for_junk_is_found_there() {
     let Some(office) = Office::start("") else { return };
     office.dovecot.filter("clerk", "require \"fileinto\";\nfileinto \"Junk\";\n");
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "")).await;
-    assert_failed(&metrics, "retrieval", "mail_junked", &office);
+    assert_failed(&metrics, "fetch", "retrieval", "mail_junked", &office);
     assert_eq!(values(&metrics, ["arrived", "junk"]), [Some(1.0); 2], "{metrics:?}");
 
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "junk: pass")).await;
-    assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
+    assert_eq!(success(&metrics), Some(1.0), "{metrics:?}");
 
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "content: gtube")).await;
-    assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
+    assert_eq!(success(&metrics), Some(1.0), "{metrics:?}");
     let stopped = metrics.find("probe_mail_content_test_ok", &[r#"test="gtube""#]);
     assert_eq!(stopped.map(|(_, value)| value), Some(1.0), "{metrics:?}");
 }
@@ -169,7 +126,7 @@ async fn a_mail_that_a_filter_takes_for_junk_is_found_there() {
 async fn a_filter_that_lets_everything_in_fails_its_test() {
     let Some(office) = Office::start("") else { return };
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "content: eicar")).await;
-    assert_failed(&metrics, "retrieval", "mail_unfiltered", &office);
+    assert_failed(&metrics, "fetch", "retrieval", "mail_unfiltered", &office);
     let stopped = metrics.find("probe_mail_content_test_ok", &[r#"test="eicar""#]);
     assert_eq!(stopped.map(|(_, value)| value), Some(0.0), "{metrics:?}");
 }
@@ -180,7 +137,7 @@ async fn a_second_copy_is_counted() {
     let script = "require [\"fileinto\", \"mailbox\", \"copy\"];\nfileinto :copy :create \"Copies\";\n";
     office.dovecot.filter("clerk", script);
     let metrics = first_run(&agent(&office, Door::User, 15, "clerk", "")).await;
-    assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
+    assert_eq!(success(&metrics), Some(1.0), "{metrics:?}");
     let seen = values(&metrics, ["arrived", "duplicate_total", "deleted_total"]);
     assert_eq!(seen, [1.0, 1.0, 2.0].map(Some), "{metrics:?}");
 }
@@ -210,7 +167,7 @@ async fn a_forged_token_is_told_from_a_late_mail() {
     let metrics =
         run(&tuermer, "a forged mail to be seen", |metrics| values(metrics, ["forged_total"]) == [Some(1.0)]).await;
     assert_eq!(values(&metrics, ["arrived", "late_total"]), [Some(1.0), Some(0.0)], "{metrics:?}");
-    assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
+    assert_eq!(success(&metrics), Some(1.0), "{metrics:?}");
 }
 
 #[tokio::test]
@@ -226,24 +183,24 @@ async fn an_agent_that_was_killed_finds_its_mail_late() {
 
     let tuermer = agent(&office, Door::User, 5, "clerk", "");
     let metrics = run(&tuermer, "the late mail to be seen", |metrics| {
-        value(metrics, "probe_mail_late_total").is_some_and(|late| late > 0.0)
+        value(metrics, "late_total", "").is_some_and(|late| late > 0.0)
     })
     .await;
     assert_eq!(values(&metrics, ["arrived", "late_total", "forged_total"]), [1.0, 1.0, 0.0].map(Some), "{metrics:?}");
-    assert!(value(&metrics, "probe_mail_late_age_seconds").is_some_and(|age| age > 5.0), "{metrics:?}");
-    assert_eq!(value(&metrics, "probe_success"), Some(1.0), "{metrics:?}");
+    assert!(value(&metrics, "late_age_seconds", "").is_some_and(|age| age > 5.0), "{metrics:?}");
+    assert_eq!(success(&metrics), Some(1.0), "{metrics:?}");
     // It is counted once, and was observed with the mails that arrived in time.
     let metrics = run(&tuermer, "later runs to end", |metrics| {
-        value(metrics, "probe_mail_received_total").is_some_and(|received| received >= 3.0)
+        value(metrics, "received_total", "").is_some_and(|received| received >= 3.0)
     })
     .await;
     assert_eq!(values(&metrics, ["arrived", "late_total"]), [Some(1.0); 2], "{metrics:?}");
-    let received = value(&metrics, "probe_mail_received_total");
+    let received = value(&metrics, "received_total", "");
     let counted = |le: &str| {
         let bucket = metrics.find("probe_mail_delivery_seconds_bucket", &[&format!("le=\"{le}\"")]);
         bucket.map(|(_, value)| value)
     };
-    assert_eq!(value(&metrics, "probe_mail_delivery_seconds_count"), received.map(|received| received + 1.0));
+    assert_eq!(value(&metrics, "delivery_seconds_count", ""), received.map(|received| received + 1.0));
     assert_eq!((counted("5"), counted("7200")), (received, received.map(|received| received + 1.0)), "{metrics:?}");
-    assert!(value(&metrics, "probe_mail_last_received_timestamp_seconds").is_some(), "{metrics:?}");
+    assert!(value(&metrics, "last_received_timestamp_seconds", "").is_some(), "{metrics:?}");
 }

@@ -9,8 +9,9 @@ use crate::daemon::office::Office;
 use crate::daemon::opendkim::{Key, Opendkim};
 use crate::daemon::postfix::Postfix;
 use crate::daemon::postgrey::Postgrey;
-use crate::daemon::tuermer::{Metrics, Tuermer};
+use crate::daemon::tuermer::Tuermer;
 use crate::daemon::{eventually, free_address};
+use crate::trip::{Way, assert_failed, first_run, success, value, values};
 
 /// The measure of each hop.
 const HOP_DELAY: &str = "last_hop_delay_seconds";
@@ -22,55 +23,8 @@ fn zone(records: &str) -> String {
 
 /// Starts an agent that sends a mail to the clerk by this way, and looks for it in the clerk's mailbox.
 fn agent(office: &Office, target: &str, submit: &str, more: &str, resolver: Option<SocketAddr>) -> Tuermer {
-    let (tls, imap) = (&office.tls, office.dovecot.addresses.imaps);
-    let resolver = resolver.map_or_else(String::new, |address| format!("resolver: ['{address}']\n"));
-    Tuermer::start(&format!(
-        "{resolver}probe_metrics: all
-modules:
-  trip:
-    prober: mail
-    mail:
-      from: clerk@town.example
-      to: clerk@town.example
-      token_key: sealed-by-the-town-clerk
-      max_mails_per_hour: 3600
-      submit: {{ preferred_ip_protocol: ip4, {submit} {tls} }}
-      fetch: {{ host: '{imap}', username: clerk, password: {PASSWORD}, preferred_ip_protocol: ip4, {tls} }}
-{more}
-checks: {{ trip: {{ module: trip, targets: ['{target}'], interval: 15s, timeout: 15s }} }}
-"
-    ))
-}
-
-/// What the first run found.
-async fn first_run(tuermer: &Tuermer) -> Metrics {
-    eventually("a run to end", async || {
-        let metrics = tuermer.metrics("/metrics").await;
-        let has_ended = metrics.find("probe_success", &[]).is_some_and(|(_, value)| value == 1.0)
-            || metrics.find("probe_failure_info", &[]).is_some();
-        has_ended.then_some(metrics)
-    })
-    .await
-}
-
-fn value(metrics: &Metrics, name: &str, label: &str) -> Option<f64> {
-    metrics.find(&format!("probe_mail_{name}"), &[label]).map(|(_, value)| value)
-}
-
-fn values<const N: usize>(metrics: &Metrics, names: [&str; N]) -> [Option<f64>; N] {
-    names.map(|name| value(metrics, name, ""))
-}
-
-fn success(metrics: &Metrics) -> Option<f64> {
-    metrics.find("probe_success", &[]).map(|(_, value)| value)
-}
-
-#[track_caller]
-fn assert_failed(metrics: &Metrics, step: &str, phase: &str, reason: &str) {
-    let labels = [format!("step=\"{step}\""), format!("phase=\"{phase}\""), format!("reason=\"{reason}\"")];
-    let found = metrics.find("probe_failure_info", &labels.each_ref().map(String::as_str));
-    assert!(found.is_some(), "{:?}\n{metrics:?}", metrics.find("probe_failure_info", &[]));
-    assert_eq!(success(metrics), Some(0.0), "{metrics:?}");
+    let file = resolver.map_or_else(String::new, |address| format!("resolver: ['{address}']\n"));
+    Way { target: target.to_owned(), submit, settings: more.trim_start(), file, ..Way::of(office) }.start()
 }
 
 /// The module's lines for a key, with more.
@@ -109,7 +63,7 @@ async fn a_signature_that_fits_another_key_authenticates_nobody() {
     let Some((bind, opendkim, office)) = town(&other.record, "") else { return };
     let more = signed(&key, "      require_authentication: [dkim]");
     let metrics = first_run(&agent(&office, &office.smtp.to_string(), "", &more, Some(bind.address))).await;
-    assert_failed(&metrics, "fetch", "retrieval", "mail_unauthenticated");
+    assert_failed(&metrics, "fetch", "retrieval", "mail_unauthenticated", &office);
     let found = metrics.find("probe_mail_auth_result_info", &["method=\"dkim\"", "result=\"fail\""]);
     assert!(found.is_some(), "{metrics:?}\n{}", opendkim.log());
     assert_eq!(value(&metrics, "auth_pass", "method=\"dkim\""), Some(0.0), "{metrics:?}");
@@ -135,7 +89,7 @@ async fn a_server_that_rewrites_mail_breaks_its_signature() {
     {
         let more = signed(&key, &format!("      {required}"));
         let metrics = first_run(&agent(&office, &office.smtp.to_string(), "", &more, Some(bind.address))).await;
-        assert_failed(&metrics, "fetch", "retrieval", reason);
+        assert_failed(&metrics, "fetch", "retrieval", reason, &office);
         assert_eq!(value(&metrics, "auth_pass", "method=\"dkim\""), Some(0.0), "{metrics:?}\n{}", opendkim.log());
         let seen = values(&metrics, ["arrived", "body_intact", "dkim_local_pass"]);
         assert_eq!(seen, [1.0, 0.0, 0.0].map(Some), "{metrics:?}");
@@ -201,7 +155,7 @@ async fn nothing_is_handed_in_where_the_certificate_has_expired() {
     let login = format!("username: clerk, password: {PASSWORD},");
     for (target, encryption) in [(office.submission, "starttls: required,"), (office.submissions, "tls: true,")] {
         let metrics = first_run(&agent(&office, &target.to_string(), &format!("{encryption} {login}"), "", None)).await;
-        assert_failed(&metrics, "submit", "tls", "tls_cert_expired");
+        assert_failed(&metrics, "submit", "tls", "tls_cert_expired", &office);
         assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(0.0), None], "{metrics:?}");
     }
     let log = office.postfix.log();
@@ -220,7 +174,7 @@ async fn a_stranger_who_must_wait_hands_nothing_in() {
     let Some(bind) = Bind::start("town.example", &zone(&records)) else { return };
     let port = format!("port: {},", office.smtp.port());
     let metrics = first_run(&agent(&office, "town.example", &port, "", Some(bind.address))).await;
-    assert_failed(&metrics, "submit", "rcpt", "greylisted");
+    assert_failed(&metrics, "submit", "rcpt", "greylisted", &office);
     assert_eq!(values(&metrics, ["submitted", "arrived"]), [Some(0.0), None], "{metrics:?}");
     assert!(!office.postfix.log().contains("message-id="), "{}", office.postfix.log());
 }
