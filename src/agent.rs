@@ -192,15 +192,16 @@ impl Agent {
         let file = &self.options.config_file;
         let old = self.loaded.load_full();
         if config::checksum(file).map_err(|error| error.to_string())? == old.digest {
+            self.renew_names()?;
             self.metrics.config_loaded(&old.plan, SystemTime::now());
-            return self.renew_names();
+            return Ok(());
         }
         let loaded = config::load(file).map_err(|error| error.to_string())?;
         warn(&loaded);
         let receive = self.receiver.prepare(loaded.plan.receive.as_ref())?;
         let names = world::names_stamp(&loaded.plan.agent);
-        if loaded.plan.agent != old.plan.agent || self.names.swap(names, Ordering::Relaxed) != names {
-            self.renew_net(&loaded.plan)?;
+        if loaded.plan.agent != old.plan.agent || self.names.load(Ordering::Relaxed) != names {
+            self.renew_net(&loaded.plan, names)?;
         }
         self.receiver.apply(receive);
         self.gate.resize(loaded.plan.agent.runs_in_flight_max);
@@ -213,14 +214,15 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the system's name servers and hosts, and the trust anchors, again if they changed.
-    pub fn renew_names(&self) -> Result<(), String> {
+    /// Reads the system's name servers and hosts, and the trust anchors, again if they changed. What could not be used is
+    /// tried, and refused, again the next time.
+    pub(crate) fn renew_names(&self) -> Result<(), String> {
         let loaded = self.loaded.load();
         let names = world::names_stamp(&loaded.plan.agent);
-        if self.names.swap(names, Ordering::Relaxed) == names {
+        if self.names.load(Ordering::Relaxed) == names {
             return Ok(());
         }
-        self.renew_net(&loaded.plan)?;
+        self.renew_net(&loaded.plan, names)?;
         if let Some(schedule) = &*self.schedule.lock().unwrap_or_else(PoisonError::into_inner) {
             schedule.apply(&loaded.plan, Net::clone(&self.net.load()));
         }
@@ -228,10 +230,12 @@ impl Agent {
         Ok(())
     }
 
-    fn renew_net(&self, plan: &Plan) -> Result<(), String> {
+    /// `names` is the stamp taken before: a change that comes in between is seen the next time.
+    fn renew_net(&self, plan: &Plan, names: u64) -> Result<(), String> {
         let net = self.options.net(plan)?;
         net.prepare();
         self.net.store(net);
+        self.names.store(names, Ordering::Relaxed);
         Ok(())
     }
 

@@ -27,6 +27,14 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || agent.load()).await;
         loaded.unwrap_or_else(|_| Err("the loader panicked".to_owned()))
     }
+
+    /// Reads what names come from again if it changed, on a thread for blocking work.
+    async fn renew_names(&self, agent: &Arc<Agent>) -> Result<(), String> {
+        let _turn = self.0.lock().await;
+        let agent = Arc::clone(agent);
+        let renewed = tokio::task::spawn_blocking(move || agent.renew_names()).await;
+        renewed.unwrap_or_else(|_| Err("the reader of names panicked".to_owned()))
+    }
 }
 
 /// Reloads whenever the file changes, or at the latest when `interval` has passed. Watches the folder, because files
@@ -52,15 +60,17 @@ pub async fn watch(agent: Arc<Agent>, interval: Duration) {
     }
 }
 
-/// Reads the system's name servers and hosts again whenever they change.
+/// Reads the system's name servers and hosts, and the trust anchors, again whenever they change. What is wrong with them
+/// is tried until it is right, and told once.
 pub async fn watch_names(agent: Arc<Agent>) {
+    let mut told = None;
     loop {
         tokio::time::sleep(NAMES_INTERVAL).await;
-        let agent = Arc::clone(&agent);
-        let renewed = tokio::task::spawn_blocking(move || agent.renew_names()).await;
-        if let Ok(Err(message)) = renewed {
+        let wrong = agent.reloader().renew_names(&agent).await.err();
+        if let Some(message) = wrong.as_ref().filter(|_| wrong != told) {
             tracing::warn!("{message}");
         }
+        told = wrong;
     }
 }
 

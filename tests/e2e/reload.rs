@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use crate::daemon::eventually;
 use crate::daemon::tuermer::{Tuermer, command, output};
+use crate::daemon::{eventually, folder};
 
 const GOOD: &str = "modules: { ping: { prober: tcp, tcp: { preferred_ip_protocol: ip4 } } }\n";
 const BETTER: &str = "modules: { ping: { prober: tcp }, pong: { prober: tcp } }\n";
@@ -26,6 +26,29 @@ async fn a_bad_file_changes_nothing_and_says_why() {
     assert_eq!(metrics.value("tuermer_config_last_reload_successful"), Some(1.0));
     assert_eq!(tuermer.get("/probe?module=pong&target=127.0.0.1:1").await.0, 200);
     assert_eq!(tuermer.get("/-/reload").await.0, 405);
+}
+
+#[tokio::test]
+async fn trust_anchors_that_cannot_be_used_are_refused_until_they_can() {
+    let files = folder();
+    let path = files.path().join("anchors");
+    let digest = "ab".repeat(32);
+    std::fs::write(&path, format!("town.example. DS 1 13 2 {digest}\n")).unwrap();
+    let anchors = format!("dnssec_trust_anchors: {}\n", path.display());
+    let tuermer = Tuermer::start(&format!("{anchors}{GOOD}"));
+    std::fs::write(&path, "town.example. DS 1 13 2 xyz\n").unwrap();
+    // The configuration as it was, twice; then another, twice.
+    for modules in [GOOD, GOOD, BETTER, BETTER] {
+        std::fs::write(tuermer.config_file(), format!("{anchors}{modules}")).unwrap();
+        let (status, message) = tuermer.post("/-/reload").await;
+        assert_eq!(status, 500, "{message}");
+        assert!(message.contains("error: `xyz` is not a digest in hexadecimal digits\n"), "{message}");
+        let metrics = tuermer.metrics("/metrics").await;
+        assert_eq!(metrics.value("tuermer_config_last_reload_successful"), Some(0.0));
+    }
+    std::fs::write(&path, format!("town.example. DS 2 13 2 {digest}\n")).unwrap();
+    assert_eq!(tuermer.post("/-/reload").await, (200, String::new()));
+    assert_eq!(tuermer.get("/probe?module=pong&target=127.0.0.1:1").await.0, 200);
 }
 
 #[tokio::test]
