@@ -52,6 +52,19 @@ fn a_probe_is_run_and_explained() {
 }
 
 #[test]
+fn a_module_that_sends_mail_is_not_run() {
+    let folder = folder();
+    let file = folder.path().join("tuermer.yml");
+    let module = "modules: { trip: { prober: mail, mail: { from: a@town.example, to: b@town.example,
+        fetch: { host: 127.0.0.1, username: b, password: hunter2 } } } }\n";
+    std::fs::write(&file, module).unwrap();
+    let done = output(command().args(["probe", "trip", "127.0.0.1:1", &format!("--config.file={}", file.display())]));
+    assert_eq!(done.status.code(), Some(2));
+    assert_eq!(text(&done.stderr), "error: module `trip` sends mail: only the configuration's checks do\n");
+    assert_eq!(text(&done.stdout), "");
+}
+
+#[test]
 fn kinds_are_listed() {
     let done = output(command().arg("kinds"));
     assert_eq!(done.status.code(), Some(0));
