@@ -79,7 +79,8 @@ pub enum Access {
     /// Anything: the file says nothing, and there is nothing to steal.
     #[default]
     Open,
-    /// Nothing: the file says nothing, but the module carries credentials, a client's key, or reaches unix sockets.
+    /// Nothing: the file says nothing, but the module carries credentials or a client's key, reaches unix sockets, or
+    /// tries what a server must refuse.
     Refused,
     /// Anything, as the file says.
     Any,

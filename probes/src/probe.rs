@@ -53,8 +53,9 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
     /// Writes down what stands before anything was asked: readings and phases that are zero from the start.
     fn begin(_settings: &Self::Settings, _recorder: &mut Recorder) {}
 
-    /// Whether the settings hold what must not go to a target of a stranger's choice: credentials, a client's key. Whatever
-    /// is typed as a secret says so by itself, in the settings' `Debug`. Asked once, when a module is loaded.
+    /// Whether the settings hold what must not go to a target of a stranger's choice: credentials, a client's key, an attempt
+    /// at what must be refused. Whatever is typed as a secret says so by itself, in the settings' `Debug`; a kind that
+    /// answers for itself asks `secret::shows_in` too. Asked once, when a module is loaded.
     fn carries_secrets(settings: &Self::Settings) -> bool {
         secret::shows_in(settings)
     }
@@ -202,7 +203,8 @@ impl Module {
         Self { owner: self.owner.and(&terms), terms: Some(Arc::new(terms)), ..self }
     }
 
-    /// Whether the module holds what must not go to a target of a stranger's choice, or reaches what is on this machine only.
+    /// Whether the module holds what must not go to a target of a stranger's choice, or reaches what is on this machine
+    /// only.
     pub fn carries_secrets(&self) -> bool {
         (self.kind.carries_secrets)(&self.settings)
     }

@@ -175,6 +175,9 @@ mod tests {
             ("tcp", json!({"query_response": [{"send": "PASS ${file:/p}"}]})),
             ("tls", json!({"tls_config": {"cert_file": "/c", "key_file": "/k"}})),
             ("smtp", json!({"tls_config": {"cert_file": "/c", "key_file": "/k"}})),
+            ("smtp", json!({"refuses": {"relay": "x@elsewhere.example"}})),
+            ("smtp", json!({"refuses": {"recipient": "nobody@town.example"}})),
+            ("smtp", json!({"username": "u", "password": "p", "refuses": {"wrong_password": true}})),
             ("dns", json!({"query_name": "x", "tls_config": {"cert_file": "/c", "key_file": "/k"}})),
             ("grpc", json!({"metadata": {"token": ["t"]}})),
             ("unix", json!({})),
@@ -191,6 +194,7 @@ mod tests {
             ("icmp", json!({})),
             ("tls", json!({})),
             ("smtp", json!({})),
+            ("smtp", json!({"recipients": ["x@town.example"], "refuses": {"wrong_password": false}})),
             ("grpc", json!({})),
         ] {
             assert!(!carries(kind, settings.clone()), "{kind} {settings}");

@@ -153,7 +153,7 @@ impl AgentMetrics {
             modules: new.gauges(
                 "tuermer_probe_modules",
                 "Modules in the configuration by what /probe may ask with them: anything for want of a list (open), \
-                 nothing because they carry secrets and there is no list (refused), anything as the file says (any), \
+                 nothing because they carry secrets or try what must be refused and there is no list (refused), anything as the file says (any), \
                  what a list names (listed).",
                 "targets",
                 &Access::NAMES,

@@ -90,8 +90,8 @@ pub(super) fn refused(modules: &Modules, checks: &[Arc<Check>]) -> Option<String
     let named = refused[..refused.len().min(NAMED_MAX)].join(", ");
     (!refused.is_empty()).then(|| {
         format!(
-            "/probe refuses modules that carry credentials, a client's key or reach unix sockets: {named}{more}; \
-             checks may use them; for /probe write `{}: any`, or a list of targets, into the module or beside `modules`",
+            "/probe refuses modules that carry credentials or a client's key, reach unix sockets, or try what a server \
+             must refuse: {named}{more}; checks may use them; for /probe write `{}: any`, or a list of targets, into the module or beside `modules`",
             access::KEY
         )
     })

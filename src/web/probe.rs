@@ -178,8 +178,8 @@ fn answer_of(asked: &Asked, headers: &HeaderMap) -> Response<Body> {
 /// Why a module that carries secrets is not for everybody, and what opens it.
 fn closed(module: &str) -> String {
     format!(
-        "Module {module:?} is not open to /probe: it carries credentials or a client's key, or reaches unix sockets, and \
-         whoever names a target could have it used there.\nTo allow its targets write into the module, or beside \
+        "Module {module:?} is not open to /probe: it carries credentials or a client's key, reaches unix sockets, or tries \
+         what a server must refuse, and whoever names a target could have it used there.\nTo allow its targets write into the module, or beside \
          `modules:` for all of them, for example:\n  probe_targets: [\"*.example.org:443\", \"192.0.2.0/24\"]\nTo allow \
          every target:\n  probe_targets: any\nScheduled checks may use the module as it is.\n"
     )

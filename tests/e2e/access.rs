@@ -24,7 +24,7 @@ async fn probe(tuermer: &Tuermer, module: &str, target: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn modules_that_carry_secrets_are_closed_until_a_line_opens_them() {
+async fn modules_that_carry_secrets_or_try_what_must_be_refused_are_closed_until_a_line_opens_them() {
     let server = answering().await;
     let target = format!("http://{}/", server.address());
     let secret = format!("http: {{ preferred_ip_protocol: ip4, basic_auth: {{ username: u, password: {SECRET} }} }}");
@@ -36,10 +36,11 @@ async fn modules_that_carry_secrets_are_closed_until_a_line_opens_them() {
   none: {{ prober: http, probe_targets: [], {secret} }}
   client: {{ prober: tcp, tcp: {{ tls: true, tls_config: {{ cert_file: /c, key_file: /k }} }} }}
   socket: {{ prober: unix }}
+  relay: {{ prober: smtp, smtp: {{ refuses: {{ relay: somebody@elsewhere.example }} }} }}
   open: {{ prober: http, http: {{ headers: {{ Accept: text/html }} }} }}
 "
     ));
-    for module in ["closed", "client", "socket"] {
+    for module in ["closed", "client", "socket", "relay"] {
         let (status, text) = probe(&tuermer, module, &target).await;
         assert_eq!(status, 403, "{module}: {text}");
         assert!(text.contains(&format!("Module {module:?} is not open to /probe")), "{text}");
@@ -54,9 +55,9 @@ async fn modules_that_carry_secrets_are_closed_until_a_line_opens_them() {
     let log = tuermer.daemon.log();
     let warnings: Vec<_> = log.lines().filter(|line| line.contains("/probe refuses modules")).collect();
     assert_eq!(warnings.len(), 1, "{log}");
-    assert!(warnings[0].contains("`client`, `closed`, `socket`"), "{log}");
+    assert!(warnings[0].contains("`client`, `closed`, `relay`, `socket`"), "{log}");
     let metrics = tuermer.metrics("/metrics").await;
-    for (targets, modules) in [("open", 1.0), ("refused", 3.0), ("any", 1.0), ("listed", 2.0)] {
+    for (targets, modules) in [("open", 1.0), ("refused", 4.0), ("any", 1.0), ("listed", 2.0)] {
         assert_eq!(
             metrics.value(&format!("tuermer_probe_modules{{targets=\"{targets}\"}}")),
             Some(modules),

@@ -52,6 +52,7 @@ use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::phase::Phase;
 use crate::probe::Probe;
 use crate::recorder::Recorder;
+use crate::secret;
 use crate::smtp::address::Mailbox;
 use crate::smtp::asked::Asked;
 use crate::smtp::client::Client;
@@ -128,6 +129,11 @@ impl Probe for Smtp {
         recorder.read(&SERVERS, 0.0);
         recorder.read(&SERVERS_ACCEPTING, 0.0);
         recorder.read(&DELIVERABLE, 0.0);
+    }
+
+    /// What a server must refuse is tried at the operator's own servers: at a stranger's it looks like an attack.
+    fn carries_secrets(settings: &SmtpSettings) -> bool {
+        secret::shows_in(settings) || settings.refuses.names_any()
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {

@@ -127,6 +127,14 @@ pub(crate) struct Refuses {
     pub(crate) wrong_password: bool,
 }
 
+impl Refuses {
+    /// Whether anything is tried.
+    pub(crate) const fn names_any(&self) -> bool {
+        let Self { recipient, relay, wrong_password } = self;
+        recipient.is_some() || relay.is_some() || *wrong_password
+    }
+}
+
 impl Default for Written {
     fn default() -> Self {
         Self {
