@@ -12,16 +12,24 @@ const HOP_BOUNDS: &[f64] = &[1.0, 5.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
 
 // In OpenMetrics a counter's family is called as the counter without `_total`: no gauge may be called so.
 
-pub(super) static SUBMITTED: Measure =
-    Measure::level("probe_mail_submitted", Unit::None, "1 if a server took the mail.");
+pub(super) static SUBMITTED: Measure = Measure::level(
+    "probe_mail_submitted",
+    Unit::None,
+    "1 if a server took the mail: it said so or, where no reply came, the mail or a notice about it was found. Otherwise 0.",
+);
 pub(super) static SENT: Measure = Measure::total("probe_mail_sent_total", "Mails that a server took.");
-pub(super) static SEND_FAILURES: Measure =
-    Measure::total("probe_mail_send_failures_total", "Mails that no server took, by phase and reason.")
-        .labels(&["phase", "reason"]);
+pub(super) static SEND_FAILURES: Measure = Measure::total(
+    "probe_mail_send_failures_total",
+    "Mails that no server took, by phase and reason; also those without a reply that were not found.",
+)
+.labels(&["phase", "reason"]);
 pub(super) static SIZE: Measure =
     Measure::level("probe_mail_size_bytes", Unit::Bytes, "Size of the mail that is sent.");
-pub(super) static ARRIVED: Measure =
-    Measure::level("probe_mail_arrived", Unit::None, "1 if the mail was found. Absent where nobody could look.");
+pub(super) static ARRIVED: Measure = Measure::level(
+    "probe_mail_arrived",
+    Unit::None,
+    "1 if the mail was found. Absent where nobody could look, and where no server took it.",
+);
 pub(super) static RECEIVED: Measure =
     Measure::total("probe_mail_received_total", "Mails that were found by the run that sent them.");
 pub(super) static LAST_RECEIVED: Measure = Measure::lasting(
@@ -31,12 +39,12 @@ pub(super) static LAST_RECEIVED: Measure = Measure::lasting(
 );
 pub(super) static LOST: Measure = Measure::total(
     "probe_mail_lost_total",
-    "Mails that were not found by the run that sent them, and nobody said why. Those that come later are late, too.",
+    "Mails that a server took and the run that sent them did not find, and nobody said why. Those that come later are late, too.",
 );
 pub(super) static LAST_DELIVERY: Measure = Measure::level(
     "probe_mail_last_delivery_seconds",
     Unit::Seconds,
-    "Time from the moment a server took the mail until it was found.",
+    "Time from the moment a server took the mail (without a reply: had all of it) until it was found.",
 );
 pub(super) static DELIVERY: Measure = Measure::distribution(
     "probe_mail_delivery_seconds",

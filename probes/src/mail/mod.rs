@@ -14,8 +14,9 @@
 //! | `strangers` | counting each mail once that its key did not seal |
 //! | `measures` | what is written down |
 //!
-//! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Mails of earlier runs that are
-//! met on the way are counted and deleted.
+//! A run knows three ends: the mail arrived; it did not; it was sent but nobody could look. Where the server did not reply
+//! to the mail, it is looked for all the same: if it is found, the server took it, and if not, handing in failed. Mails of
+//! earlier runs that are met on the way are counted and deleted.
 
 mod alignment;
 mod body;
@@ -57,7 +58,7 @@ use crate::mail::measures::{
 use crate::mail::message::Message;
 use crate::mail::places::{Place, Role};
 use crate::mail::read::Reading;
-use crate::mail::submit::{DATA, Submission};
+use crate::mail::submit::{DATA, Handed, Submission};
 use crate::mail::token::{CheckId, Key, Token};
 use crate::mail::verify::{Evidence, Finding};
 use crate::mail::watch::{RETRIEVAL, SELECT, SWEEP, Seen, TRANSIT, Watch, passes};
@@ -183,20 +184,24 @@ impl Probe for Mail {
         let last_phase = recorder.current_phase();
         recorder.leave_step();
         recorder.read(&SIZE, message.on_the_wire().len() as f64);
-        let taken = match handed_in {
-            Ok(taken) => taken,
+        let (sent, unanswered) = match handed_in {
+            Ok(Handed::Taken(at)) => {
+                count_sent(recorder);
+                (at, None)
+            }
+            Ok(Handed::Unanswered(at, failure)) => {
+                recorder.note("no reply says whether the mail was taken: it is looked for");
+                (at, Some(failure))
+            }
             Err(failure) => {
                 let judged = self.judge_refusal(recorder, failure);
                 if let Err(failure) = &judged {
-                    let phase = failure.place().map(|place| place.phase).or(last_phase).map_or("none", Phase::name);
-                    recorder.read_with(&SEND_FAILURES, &[phase, failure.reason().name()], 1.0);
+                    count_send_failure(recorder, failure, last_phase);
                 }
                 return judged;
             }
         };
-        recorder.read(&SUBMITTED, 1.0);
-        recorder.read(&SENT, 1.0);
-        self.look_for(net, recorder, &Trip { key, token, message, taken }).await
+        self.look_for(net, recorder, &Trip { key, token, message, sent, unanswered }).await
     }
 }
 
@@ -205,8 +210,10 @@ struct Trip {
     key: Key,
     token: Token,
     message: Message,
-    /// When a server took it.
-    taken: Instant,
+    /// When a server took it, or had all of it.
+    sent: Instant,
+    /// Why no reply came, if none did.
+    unanswered: Option<Failure>,
 }
 
 /// What is left to do once the mail, or what became of it, was found.
@@ -304,6 +311,17 @@ impl Mail {
         let strangers = strangers::count_new(memory, recorder, &seen.tally(), looked.is_ok(), sweep_after);
         recorder.read(unsealed(trip.key.lasts), f64::from(strangers));
         self.write_down(recorder, trip, &seen, reading.as_ref());
+        if let Some(failure) = &trip.unanswered {
+            if !seen.was_taken() {
+                if let Err(looked) = looked {
+                    recorder.note(format_args!("nobody can tell whether the mail arrived: {looked}"));
+                }
+                count_send_failure(recorder, failure, None);
+                return Err(failure.clone());
+            }
+            recorder.note("the mail was taken, though no reply said so");
+            count_sent(recorder);
+        }
         let findings = self.authenticate(net, recorder, reading.as_ref(), &seen, end).await;
         match looked {
             Err(failure) if seen.arrival.is_none() && seen.bounce.is_none() => {
@@ -444,7 +462,7 @@ impl Mail {
     fn write_down(&self, recorder: &mut Recorder, trip: &Trip, seen: &Seen, reading: Option<&Reading>) {
         let truth = |is: bool| f64::from(u8::from(is));
         if let Some(arrival) = &seen.arrival {
-            let delivery = arrival.at.saturating_duration_since(trip.taken);
+            let delivery = arrival.at.saturating_duration_since(trip.sent);
             recorder.read(&LAST_DELIVERY, delivery.as_secs_f64());
             recorder.read(&DELIVERY, delivery.as_secs_f64());
             recorder.read(&RECEIVED, 1.0);
@@ -481,6 +499,18 @@ impl Mail {
             write_down_reading(recorder, reading);
         }
     }
+}
+
+/// A server took the mail.
+fn count_sent(recorder: &mut Recorder) {
+    recorder.read(&SUBMITTED, 1.0);
+    recorder.read(&SENT, 1.0);
+}
+
+/// No server took the mail.
+fn count_send_failure(recorder: &mut Recorder, failure: &Failure, last_phase: Option<Phase>) {
+    let phase = failure.place().map(|place| place.phase).or(last_phase).map_or("none", Phase::name);
+    recorder.read_with(&SEND_FAILURES, &[phase, failure.reason().name()], 1.0);
 }
 
 /// What mails are that the key of the check did not seal.

@@ -26,6 +26,27 @@ const SUBMISSION_DIVISOR: u32 = 2;
 /// Longest time a server gets to take leave. Nobody but its log gains by it.
 const PARTING_MAX: Duration = Duration::from_secs(1);
 
+/// How a mail was handed in.
+pub(super) enum Handed {
+    /// A server took it, at this moment.
+    Taken(Instant),
+    /// It was sent up to its final dot, at this moment, and no reply came: nobody knows whether it was taken (RFC 5321
+    /// section 4.5.3.2.6).
+    Unanswered(Instant, Failure),
+}
+
+/// How far a mail got with one server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    NotBegun,
+    /// Part of it may have been sent.
+    Begun,
+    /// It was sent up to its final dot, at this moment.
+    Sent(Instant),
+    /// There was a reply to it, or what the server takes for one.
+    Answered,
+}
+
 /// Handing in a mail.
 pub(super) struct Submission<'a> {
     pub(super) net: &'a Net,
@@ -36,8 +57,9 @@ pub(super) struct Submission<'a> {
 }
 
 impl Submission<'_> {
-    /// Hands the mail to the first server that takes it. Says when that was.
-    pub(super) async fn hand_in(&self, recorder: &mut Recorder, message: &Message) -> Result<Instant, Failure> {
+    /// Hands the mail to the first server that takes it. Half of the run's time is left then, also after a server that
+    /// did not reply.
+    pub(super) async fn hand_in(&self, recorder: &mut Recorder, message: &Message) -> Result<Handed, Failure> {
         let whole = recorder.deadline() - recorder.started();
         let end = recorder.started() + whole / SUBMISSION_DIVISOR;
         let servers = self.servers(recorder, end).await?;
@@ -47,14 +69,17 @@ impl Submission<'_> {
         for server in servers {
             let limit = recorder.share(end, left);
             left -= 1;
-            let mut was_sent = false;
-            match self.hand_to(recorder, &server, message, limit, &mut was_sent).await {
-                Ok(taken) => return Ok(taken),
+            let mut progress = Progress::NotBegun;
+            match self.hand_to(recorder, &server, message, limit, &mut progress).await {
+                Ok(taken) => return Ok(Handed::Taken(taken)),
                 Err(failure) => {
                     recorder.note(format_args!("{}: {failure}", server.step));
+                    if let Progress::Sent(at) = progress {
+                        return Ok(Handed::Unanswered(at, failure));
+                    }
                     // What was sent may have been taken, and a refusal for good is one of every server (RFC 5321
                     // section 4.2.1): nothing is sent twice.
-                    let is_final = was_sent || is_for_good(failure.reason());
+                    let is_final = progress != Progress::NotBegun || is_for_good(failure.reason());
                     let failure = first.get_or_insert(failure);
                     if is_final {
                         return Err(failure.clone());
@@ -89,7 +114,7 @@ impl Submission<'_> {
         server: &Server,
         message: &Message,
         limit: Instant,
-        was_sent: &mut bool,
+        progress: &mut Progress,
     ) -> Result<Instant, Failure> {
         let peer = *server.place.as_ref().map_err(Clone::clone)?;
         let recipients = self.settings.submit.recipients.as_deref().unwrap_or_default();
@@ -108,9 +133,14 @@ impl Submission<'_> {
             question.envelope(recorder, client, None).await?;
             recorder.enter(DATA);
             judge(Command::Data, "DATA", &client.ask(recorder, Command::Data, "DATA").await?)?;
-            *was_sent = true;
-            let reply = client.deliver(recorder, &message.on_the_wire()).await?;
-            judge(Command::Message, "the message", &reply)?;
+            *progress = Progress::Begun;
+            client.deliver(recorder, &message.on_the_wire()).await?;
+            *progress = Progress::Sent(recorder.now());
+            let reply = client.reply(recorder, Command::Message).await;
+            if reply.as_ref().map_or_else(|failure| is_nonsense(failure.reason()), |_| true) {
+                *progress = Progress::Answered;
+            }
+            judge(Command::Message, "the message", &reply?)?;
             Ok(recorder.now())
         };
         let outcome = match timeout_at(limit, talk).await {
@@ -132,6 +162,11 @@ impl Submission<'_> {
         }
         outcome
     }
+}
+
+/// Whether a server said something that is no reply.
+const fn is_nonsense(reason: Reason) -> bool {
+    matches!(reason, Reason::ProtocolError | Reason::TooLong)
 }
 
 /// Whether every server would say the same.

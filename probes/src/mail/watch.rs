@@ -141,6 +141,12 @@ impl Seen {
         self.arrival.as_ref().is_some_and(|arrival| !self.to_delete.contains(&arrival.spot))
     }
 
+    /// Whether what was found proves that a server took the mail.
+    pub(super) fn was_taken(&self) -> bool {
+        let is_delayed = || self.met.iter().any(|(_, met)| matches!(met, Met::DelayNotice));
+        self.arrival.is_some() || self.bounce.is_some() || is_delayed()
+    }
+
     /// Forgets what was known of a folder's mails by names that count no more: they are met again under others.
     fn forget_others(&mut self, folder: usize, era: u32) {
         let counts = |spot: &Spot| spot.folder != folder || spot.era == era;

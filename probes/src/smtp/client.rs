@@ -78,8 +78,8 @@ impl Client {
         self.reply(recorder, command).await
     }
 
-    /// Sends a message, its lines ended and its dots doubled as they go out, and reads the reply to it.
-    pub(crate) async fn deliver(&mut self, recorder: &mut Recorder, message: &[u8]) -> Result<Reply, Failure> {
+    /// Sends a message, its lines ended, its dots doubled and the final one at its end. The reply to it is still to be read.
+    pub(crate) async fn deliver(&mut self, recorder: &mut Recorder, message: &[u8]) -> Result<(), Failure> {
         recorder.sent(format_args!("<message of {} bytes>", message.len()));
         let sent = match &mut self.channel {
             None => Err(closed("before the message")),
@@ -87,8 +87,7 @@ impl Client {
                 channel.send(message).await.map_err(|error| Failure::io("cannot send the message", &error))
             }
         };
-        self.broken_by(sent)?;
-        self.reply(recorder, Command::Message).await
+        self.broken_by(sent)
     }
 
     /// Reads the reply to what was sent last.

@@ -4,6 +4,7 @@ mod places;
 mod pop3;
 mod post;
 mod signed;
+mod unanswered;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -498,10 +499,6 @@ async fn a_server_that_falls_silent_is_left_while_time_is_left() {
         assert_eq!(gist(&report), format!("timeout in {phase}"));
         assert!(report.duration < SHORT, "{:?}", report.duration);
     }
-    let peer =
-        Peer::play([until_data(), vec![hear("DATA"), say("354 go\r\n"), hear("\r\n.\r\n"), close()]].concat()).await;
-    let report = ask("mail", settings(peer.address(), json!({})), &peer.address().to_string(), AMPLE).await;
-    assert_eq!(gist(&report), "closed_early in data");
 }
 
 /// A store's dialogue up to the first search.

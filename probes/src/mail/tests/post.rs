@@ -31,12 +31,22 @@ pub(super) struct State {
 /// What becomes of a mail: folder, text and after which time it is there.
 type Route = dyn Fn(&str) -> Vec<(&'static str, String, Duration)> + Send + Sync;
 
+/// What a client gets that sent a mail with its final dot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterDot {
+    Reply,
+    Close,
+    Reset,
+    Silence,
+}
+
 /// How the office works.
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) route: Arc<Route>,
     /// The reply to the mail itself.
     pub(super) reply: &'static str,
+    pub(super) after_dot: AfterDot,
     pub(super) capabilities: &'static str,
     /// Whether news are told to whoever waits for them.
     pub(super) tells_news: bool,
@@ -58,6 +68,7 @@ impl Rules {
         Self {
             route: Arc::new(route),
             reply: "250 2.0.0 taken",
+            after_dot: AfterDot::Reply,
             capabilities: "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS SPECIAL-USE IDLE",
             tells_news: true,
             goes_away: ("", 0),
@@ -172,7 +183,17 @@ async fn take(stream: TcpStream, rules: &Rules, state: &Arc<Mutex<State>>) -> st
                         }
                     }
                 }
-                rules.reply
+                match rules.after_dot {
+                    AfterDot::Reply => rules.reply,
+                    AfterDot::Close => return Ok(()),
+                    AfterDot::Reset => {
+                        return socket2::SockRef::from(stream.get_ref()).set_linger(Some(Duration::ZERO));
+                    }
+                    AfterDot::Silence => {
+                        while stream.read_line(&mut line).await? > 0 {}
+                        return Ok(());
+                    }
+                }
             }
             "QUIT" => "221 bye",
             _ => "250 ok",
