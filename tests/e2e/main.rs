@@ -2,16 +2,19 @@
 
 mod access;
 mod alerts;
+mod asked;
 mod bombs;
 mod command_line;
 mod daemon;
 mod dashboards;
 mod demo;
+mod dnsbl;
 mod dnssec;
 mod filters;
 mod guard;
 mod mail;
 mod mail_dashboard;
+mod mail_policy;
 mod mailbox;
 mod migration;
 mod names;

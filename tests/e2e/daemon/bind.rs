@@ -1,4 +1,4 @@
-//! BIND: an authoritative name server for a zone of the test, signed or not.
+//! BIND: an authoritative name server for zones of the test, the first signed or not.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,22 +29,43 @@ pub(crate) struct Signing {
 impl Bind {
     /// Serves `zone` as the domain.
     pub(crate) fn start(domain: &str, zone: &str) -> Option<Self> {
-        Self::serve(domain, zone, |_| Some(String::new()))
+        Self::start_all(&[[domain, zone]])
+    }
+
+    /// Serves several domains, each with its zone.
+    pub(crate) fn start_all(zones: &[[&str; 2]]) -> Option<Self> {
+        Self::serve(zones, |_| Some(String::new()))
     }
 
     /// Serves `zone` as the domain, signed with keys that are made for it.
     pub(crate) fn start_signed(domain: &str, zone: &str, signing: &Signing) -> Option<Self> {
-        Self::serve(domain, zone, |folder| sign(domain, folder, signing))
+        Self::start_signed_beside(domain, zone, signing, &[])
     }
 
-    fn serve(domain: &str, zone: &str, prepare: impl FnOnce(&Path) -> Option<String>) -> Option<Self> {
+    /// The same with other domains beside it, which are not signed.
+    pub(crate) fn start_signed_beside(
+        domain: &str,
+        zone: &str,
+        signing: &Signing,
+        beside: &[[&str; 2]],
+    ) -> Option<Self> {
+        Self::serve(&[&[[domain, zone]], beside].concat(), |folder| sign(domain, folder, signing))
+    }
+
+    /// The first zone is the file `zone`, which `prepare` may change.
+    fn serve(zones: &[[&str; 2]], prepare: impl FnOnce(&Path) -> Option<String>) -> Option<Self> {
         let program = program(&["named"])?;
         // BIND listens on addresses that an interface has; the other loopback addresses work without being there.
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), free_address().port());
         let folder = folder();
         let at = folder.path();
         let here = at.display();
-        fs::write(at.join("zone"), zone).expect("written");
+        let mut served = String::new();
+        for (number, [domain, zone]) in zones.iter().enumerate() {
+            let file = if number == 0 { "zone".to_owned() } else { format!("zone.{number}") };
+            fs::write(at.join(&file), zone).expect("written");
+            served += &format!("zone \"{domain}\" {{ type primary; file \"{here}/{file}\"; }};\n");
+        }
         let anchor = prepare(at)?;
         let (ip, port) = (address.ip(), address.port());
         let config = format!(
@@ -52,7 +73,7 @@ impl Bind {
                listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};
                recursion no; allow-query {{ any; }}; dnssec-validation no; minimal-responses no; }};
              controls {{ }};
-             zone \"{domain}\" {{ type primary; file \"{here}/zone\"; }};"
+             {served}"
         );
         fs::write(at.join("named.conf"), config).expect("written");
         let mut command = Command::new(program);
