@@ -62,7 +62,7 @@ pub use measure::{Label, Measure, Reading, Shape, Unit};
 pub use memory::Memory;
 pub use pattern::{Groups, Pattern};
 pub use phase::Phase;
-pub use probe::{BoxProbe, Kind, Mailing, Module, Probe};
+pub use probe::{Awaited, BoxProbe, Kind, Mailing, Module, Probe};
 pub use recorder::{NOTE_BYTES_MAX, NOTES_MAX, Recorder};
 pub use report::{Lap, NoteKind, Notes, Outcome, Report, Verdict};
 pub use secret::{Secret, SecretPath, names_secrets};

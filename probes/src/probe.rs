@@ -65,6 +65,11 @@ pub trait Probe: Sized + fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Which mail a run looks for among what arrives at the agent itself, for kinds that do.
+    fn awaited(_settings: &Self::Settings, _target: &Target) -> Option<Awaited> {
+        None
+    }
+
     /// Asks the question once. The caller keeps the deadline; the probe spawns nothing.
     fn run(&self, net: &Net, recorder: &mut Recorder) -> impl Future<Output = Result<(), Failure>> + Send;
 }
@@ -76,6 +81,15 @@ pub struct Mailing {
     pub recipient: Box<str>,
     /// How many mails an hour the mailbox may get at most, from all checks together.
     pub per_hour_max: u32,
+}
+
+/// The mail that a run looks for at the agent itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited {
+    /// The address it is sent to.
+    pub recipient: Box<str>,
+    /// How long ago it may have arrived: so long it must be kept. Zero, if it arrives during the run.
+    pub time: Duration,
 }
 
 type AnySettings = Arc<dyn Any + Send + Sync>;
@@ -109,6 +123,7 @@ pub struct Kind {
     begin: fn(&AnySettings, &mut Recorder),
     carries_secrets: fn(&AnySettings) -> bool,
     mailing: fn(&AnySettings) -> Option<Mailing>,
+    awaited: fn(&AnySettings, &Target) -> Option<Awaited>,
 }
 
 impl fmt::Debug for Kind {
@@ -143,6 +158,7 @@ impl Kind {
             begin: |settings, recorder| P::begin(&settings_of::<P>(settings), recorder),
             carries_secrets: |settings| P::carries_secrets(&settings_of::<P>(settings)),
             mailing: |settings| P::mailing(&settings_of::<P>(settings)),
+            awaited: |settings, target| P::awaited(&settings_of::<P>(settings), target),
         }
     }
 
@@ -212,6 +228,11 @@ impl Module {
     /// Whom a run sends mail, if it sends any.
     pub fn mailing(&self) -> Option<Mailing> {
         (self.kind.mailing)(&self.settings)
+    }
+
+    /// Which mail a run looks for at the agent itself, if it does.
+    pub fn awaited(&self, target: &Target) -> Option<Awaited> {
+        (self.kind.awaited)(&self.settings, target)
     }
 
     /// The report of a run that could not even start because the target cannot be asked.

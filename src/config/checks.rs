@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tuermer_probes::{Invalid, Module, Target, hide_password};
 
+use super::awaited::Taken;
 use super::fault::Fault;
 use super::fields::{Fields, text_of};
 use super::hash::{self, Hash};
@@ -31,7 +32,12 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const KEYS: [&str; 6] = ["module", "targets", "interval", "timeout", "labels", labels::FATE];
 
 /// Reads the section. Every check and every target at fault is named.
-pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Fault>) -> Vec<Arc<Check>> {
+pub(super) fn read(
+    section: &Entry<'_>,
+    modules: &Modules,
+    taken: &Taken<'_>,
+    faults: &mut Vec<Fault>,
+) -> Vec<Arc<Check>> {
     let mut checks = Vec::new();
     let fields = match Fields::of(&section.value, section.key_place, "`checks`") {
         Ok(fields) => fields,
@@ -45,6 +51,7 @@ pub(super) fn read(section: &Entry<'_>, modules: &Modules, faults: &mut Vec<Faul
         let first = checks.len();
         read_check(entry, modules, &mut checks, faults);
         mails.add(entry, &checks[first..], faults);
+        taken.judge(entry, &checks[first..], faults);
     }
     checks
 }

@@ -6,6 +6,7 @@
 mod access;
 mod agent;
 mod anchors;
+mod awaited;
 mod checks;
 mod dump;
 mod fault;
@@ -32,6 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use anchors::trust_anchors;
+use awaited::Taken;
 pub use checks::{INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, NAME_BYTES_MAX, TARGET_BYTES_MAX, TIMEOUT_DEFAULT};
 pub use fault::ConfigError;
 use fault::Fault;
@@ -161,9 +163,11 @@ fn read(text: &str, faults: &mut Vec<Fault>) -> Result<Understood, Fault> {
     for entry in fields.iter() {
         agent::read(entry, &mut understood.plan.agent, faults);
     }
-    understood.plan.receive = fields.find(receive::KEY).and_then(|entry| receive::read(entry, faults));
+    let receive = fields.find(receive::KEY);
+    understood.plan.receive = receive.and_then(|entry| receive::read(entry, faults));
     if let Some(section) = fields.find("checks") {
-        understood.plan.checks = checks::read(section, &modules, faults);
+        let taken = Taken::of(receive, understood.plan.receive.as_deref());
+        understood.plan.checks = checks::read(section, &modules, &taken, faults);
     }
     understood.warnings.extend(modules::refused(&modules, &understood.plan.checks));
     for (name, loaded) in modules {

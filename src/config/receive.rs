@@ -33,7 +33,7 @@ const KEEP_MESSAGES_MAX: usize = 10_000;
 /// Most bytes that can be kept.
 const KEEP_BYTES_MAX: u64 = 1 << 30;
 /// Longest time that messages can be kept for. Chosen: a monthly report, and some.
-const KEEP_FOR_MAX: Duration = Duration::from_secs(40 * 24 * 3600);
+pub(super) const KEEP_FOR_MAX: Duration = Duration::from_secs(40 * 24 * 3600);
 
 /// The section as it is written.
 #[derive(Deserialize)]

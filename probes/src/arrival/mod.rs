@@ -21,7 +21,7 @@ use crate::inbox::Arrived;
 use crate::measure::Measure;
 use crate::net::Net;
 use crate::phase::Phase;
-use crate::probe::Probe;
+use crate::probe::{Awaited, Probe};
 use crate::recorder::Recorder;
 use crate::target::{Invalid, Target, host_name};
 
@@ -64,6 +64,10 @@ impl Probe for Arrival {
 
     fn begin(settings: &Settings, recorder: &mut Recorder) {
         recorder.read(&EVERY, settings.every.as_secs_f64());
+    }
+
+    fn awaited(settings: &Settings, target: &Target) -> Option<Awaited> {
+        Some(Awaited { recipient: target.text().into(), time: settings.every })
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {

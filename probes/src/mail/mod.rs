@@ -56,6 +56,7 @@ use crate::mail::measures::{
     RETURNED, SEND_FAILURES, SENT, SIZE, SPAM_FLAGGED, SPAM_SCORE, SUBMITTED, TOKEN_PRESENT, UNKNOWN,
 };
 use crate::mail::message::Message;
+use crate::mail::places::settings::Fetch;
 use crate::mail::places::{Place, Role};
 use crate::mail::read::Reading;
 use crate::mail::submit::{DATA, Handed, Submission};
@@ -66,7 +67,7 @@ use crate::mailbox;
 use crate::measure::Measure;
 use crate::net::{CONNECT, Net, RESOLVE, TLS};
 use crate::phase::Phase;
-use crate::probe::{Mailing, Probe};
+use crate::probe::{Awaited, Mailing, Probe};
 use crate::recorder::Recorder;
 use crate::smtp::asked::Asked;
 use crate::smtp::dialogue;
@@ -161,6 +162,11 @@ impl Probe for Mail {
     fn mailing(settings: &Settings) -> Option<Mailing> {
         let recipient = settings.to.to_string().to_ascii_lowercase().into();
         Some(Mailing { recipient, per_hour_max: settings.max_mails_per_hour })
+    }
+
+    fn awaited(settings: &Settings, _: &Target) -> Option<Awaited> {
+        let is_here = matches!(settings.fetch, Fetch::Receiver);
+        is_here.then(|| Awaited { recipient: settings.to.to_string().into(), time: Duration::ZERO })
     }
 
     async fn run(&self, net: &Net, recorder: &mut Recorder) -> Result<(), Failure> {
