@@ -101,7 +101,7 @@ impl Submission<'_> {
             step: format!("{host} {address}").into(),
             certificate_name: Arc::clone(&certificate_name),
             preference: None,
-            security: Security::Unknown,
+            mx: Ok(Security::Unknown),
             place: Ok(SocketAddr::new(address, port.get())),
         };
         Ok(addresses.into_iter().take(SERVERS_MAX).map(server).collect())

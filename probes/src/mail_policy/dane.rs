@@ -12,10 +12,48 @@ use crate::failure::{Failure, Reason};
 use crate::net::{Answer, Security};
 use crate::recorder::Recorder;
 
-/// That nothing is known of the truth of a mail host's TLSA records, and why.
-pub(crate) fn unverified(host: &str, doubt: Option<&str>) -> Failure {
-    let doubt = doubt.unwrap_or("nobody vouches for them");
-    unknown(format_args!("the TLSA records of {host} could not be verified by DNSSEC: {doubt}"))
+/// Where mail servers listen.
+const PORT: u16 = 25;
+
+/// What was found where a mail host's TLSA records are looked for.
+pub(crate) struct Found {
+    /// The name below which they stand: the host's own, or where it is an alias, the other.
+    pub(crate) base: String,
+    answer: Option<Answer>,
+    security: Security,
+    /// What is known of the truth of the host's addresses.
+    addresses: Security,
+}
+
+impl Found {
+    /// The records, usable or not.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &TLSA> + Clone {
+        dane::records(self.answer.as_ref().map_or(&[][..], |answer| &answer.data))
+    }
+
+    /// Whether DNSSEC vouches for the records, for the addresses of the host and for the MX records that name it: whoever
+    /// may change where the mail goes need not break any TLSA record (RFC 7672 sections 2.2.1 and 2.2.2).
+    pub(crate) fn vouched(&self, host: &str, mx: Security) -> Result<(), Failure> {
+        let records = format!("the TLSA records of {host}");
+        let addresses = format!("the addresses of the mail host {host}");
+        let links = [(self.security, &*records), (self.addresses, &*addresses), (mx, "the MX records")];
+        let first = |wanted| links.iter().find(|(security, _)| *security == wanted).map(|(_, what)| *what);
+        // What is proved to be unsigned settles it, whatever else is not known.
+        if let Some(what) = first(Security::Insecure) {
+            return Err(invalid(format_args!("{what} are not verified by DNSSEC")));
+        }
+        let Some(what) = first(Security::Unknown) else { return Ok(()) };
+        let doubt = self
+            .answer
+            .as_ref()
+            .filter(|_| self.security == Security::Unknown)
+            .map(|answer| format!(": {}", answer.doubt().unwrap_or("nobody vouches for them")));
+        Err(unknown(format_args!("{what} could not be verified by DNSSEC{}", doubt.unwrap_or_default())))
+    }
+}
+
+fn invalid(why: impl std::fmt::Display) -> Failure {
+    Failure::new(Reason::DaneInvalid, why)
 }
 
 /// Reads and judges the TLSA records of every mail host.
@@ -24,22 +62,20 @@ pub(super) async fn look(
     recorder: &mut Recorder,
     found: &Result<Hosts, Failure>,
 ) -> Result<(), Failure> {
-    let invalid = |why: String| Failure::new(Reason::DaneInvalid, why);
     let found = found.as_ref().map_err(Clone::clone)?;
     let (mut fault, mut lack) = (None, None);
     for host in &found.hosts {
-        let (answer, security, addresses) = match records_of(questions, &host.name).await {
-            Ok(found) => found,
+        let tlsa = match find(questions, &host.name, PORT).await {
+            Ok(tlsa) => tlsa,
             Err(failure) => {
                 let first = if failure.reason().is_shortage() { &mut lack } else { &mut fault };
                 first.get_or_insert(failure);
                 continue;
             }
         };
-        let data = answer.as_ref().map_or(&[][..], |answer| &answer.data);
-        let records = dane::records(data);
+        let records = tlsa.records();
         let usable = records.clone().filter(|record| is_usable(record)).count();
-        recorder.read_with(&TLSA_RECORDS, &[&host.name], data.len() as f64);
+        recorder.read_with(&TLSA_RECORDS, &[&host.name], records.clone().count() as f64);
         recorder.read_with(&TLSA_USABLE, &[&host.name], usable as f64);
         for TLSA { cert_usage, selector, matching, cert_data, .. } in records {
             let [usage, selector, matching] = [u8::from(*cert_usage), u8::from(*selector), u8::from(*matching)];
@@ -49,51 +85,44 @@ pub(super) async fn look(
                 cert_data.len()
             ));
         }
-        let Some(answer) = answer else {
+        if tlsa.answer.is_none() {
             fault.get_or_insert_with(|| invalid(format!("the mail host {} has no TLSA record", host.name)));
             continue;
-        };
-        if let Some(truth) = truth(security) {
+        }
+        if let Some(truth) = truth(tlsa.security) {
             recorder.read_with(&TLSA_SECURE, &[&host.name], truth);
         }
         if usable == 0 {
             fault.get_or_insert_with(|| invalid(format!("no TLSA record of the mail host {} can be used", host.name)));
-        } else if security == Security::Insecure {
-            fault.get_or_insert_with(|| {
-                invalid(format!("the TLSA records of {} are not verified by DNSSEC", host.name))
-            });
-        } else if security == Security::Unknown {
-            lack.get_or_insert_with(|| unverified(&host.name, answer.doubt()));
-        } else if addresses == Security::Insecure {
-            let why = format!("the addresses of the mail host {} are not verified by DNSSEC", host.name);
-            fault.get_or_insert_with(|| invalid(why));
-        } else if addresses == Security::Unknown {
-            let why = format!("the addresses of the mail host {} could not be verified by DNSSEC", host.name);
-            lack.get_or_insert_with(|| unknown(why));
+            continue;
+        }
+        // The MX records are judged once for all hosts.
+        if let Err(failure) = tlsa.vouched(&host.name, Security::Secure) {
+            let first = if failure.reason().is_shortage() { &mut lack } else { &mut fault };
+            first.get_or_insert(failure);
         }
     }
     // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
     if fault.is_none() && found.security == Security::Insecure {
-        fault = Some(invalid("the MX records are not verified by DNSSEC".to_owned()));
+        fault = Some(invalid("the MX records are not verified by DNSSEC"));
     } else if found.security == Security::Unknown {
         lack.get_or_insert_with(|| unknown("the MX records could not be verified by DNSSEC"));
     }
     fault.or(lack).map_or(Ok(()), Err)
 }
 
-/// The TLSA records of a mail host and what is known of their truth, and of the truth of its addresses. Where the host is
-/// an alias, records at the other name come first, if they count (RFC 7672 section 2.2.2).
-async fn records_of(
-    questions: &mut Questions<'_>,
-    host: &str,
-) -> Result<(Option<Answer>, Security, Security), Failure> {
-    let base = base::find(questions, host).await?;
-    let mut found = (None, Security::Unknown);
-    for name in &base.names {
-        found = questions.prove(&format!("_25._tcp.{name}"), RecordType::TLSA).await?;
-        if found.0.is_some() && found.1 == Security::Secure {
+/// Looks for the TLSA records of a mail host's port. Where the host is an alias, records at the other name come first, if
+/// DNSSEC vouches for them; else those at its own name count (RFC 7672 sections 2.1.3, 2.2.2 and 2.2.3).
+pub(crate) async fn find(questions: &mut Questions<'_>, host: &str, port: u16) -> Result<Found, Failure> {
+    let base::Base { names, security: addresses } = base::find(questions, host).await?;
+    let mut found = Found { base: host.to_owned(), answer: None, security: Security::Unknown, addresses };
+    for base in names {
+        let (answer, security) = questions.prove(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await?;
+        let is_enough = answer.is_some() && security == Security::Secure;
+        found = Found { base, answer, security, addresses };
+        if is_enough {
             break;
         }
     }
-    Ok((found.0, found.1, base.security))
+    Ok(found)
 }

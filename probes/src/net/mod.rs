@@ -32,6 +32,8 @@ pub(crate) use network::Legs;
 pub use network::{Addresses, Network};
 pub(crate) use quic::Quic;
 pub use resolve::{Family, RESOLVE};
+#[cfg(test)]
+pub(crate) use resolver::tree;
 pub use resolver::{AnchorFault, Anchors, Answer, Resolver, ResolverError, Security};
 pub use revocation::RevocationLists;
 pub use stamp::{Stamped, Stamps};

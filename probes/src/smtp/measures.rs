@@ -117,7 +117,8 @@ pub(crate) static DANE_USABLE: Measure =
 pub(crate) static DANE_SECURE: Measure = Measure::level(
     "probe_dane_dnssec_secure",
     Unit::None,
-    "1 if the TLSA records, and the MX record that names the host, are verified (DNSSEC). Absent if that is not known.",
+    "1 if the TLSA records, the addresses of the host and the MX record that names it are verified (DNSSEC). Absent if \
+     that is not known.",
 );
 pub(crate) static DANE_MATCH: Measure = Measure::level(
     "probe_dane_match",

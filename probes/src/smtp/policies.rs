@@ -4,9 +4,7 @@
 //! Knows nothing of the dialogue. The MTA-STS policy is asked for once in a run, the TLSA records once for each mail host.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::tlsa::{CertUsage, TLSA};
 use rustls_pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::dane;
 use crate::failure::{Failure, Reason};
 use crate::mail_policy::TLSA as TLSA_PHASE;
-use crate::mail_policy::dane::unverified;
+use crate::mail_policy::dane::{Found, find};
 use crate::mail_policy::fetch::PolicyHosts;
 use crate::mail_policy::mta_sts::{self, Policy};
 use crate::mail_policy::questions::{Questions, unknown};
@@ -89,7 +87,7 @@ impl<'a> Policies<'a> {
             recorder.enter(TLSA_PHASE);
             let now = recorder.now();
             let limit = now + limit.saturating_duration_since(now) / TLSA_DIVISOR;
-            let found = timeout_at(limit, self.tlsa(recorder, host, port, server.security)).await;
+            let found = timeout_at(limit, self.tlsa(recorder, host, port, &server.mx)).await;
             let found = found.unwrap_or_else(|_| Err(unknown("no TLSA records within their share of the time")));
             Some(found.map_err(|failure| {
                 recorder.note(format_args!("DANE: {}", failure.message()));
@@ -105,41 +103,29 @@ impl<'a> Policies<'a> {
         Demands { known: Some(Known { settings: self.settings, host, domain: self.domain, dane, mta_sts }) }
     }
 
-    /// The TLSA records of a mail host, if DNSSEC vouches for them.
+    /// The TLSA records of a mail host, if DNSSEC vouches for them and for the way to it.
     async fn tlsa(
         &mut self,
         recorder: &mut Recorder,
         host: &str,
         port: u16,
-        mx: Security,
-    ) -> Result<Arc<[TLSA]>, Failure> {
-        let invalid = |why: String| Failure::new(Reason::DaneInvalid, why);
-        let name = format!("_{port}._tcp.{host}");
-        let (answer, security) = self.questions.prove(&name, RecordType::TLSA).await?;
-        let data = answer.as_ref().map_or(&[][..], |answer| &answer.data);
-        let records: Arc<[TLSA]> = dane::records(data).cloned().collect();
-        recorder.read(&DANE_RECORDS, records.len() as f64);
-        recorder.read(&DANE_USABLE, records.iter().filter(|record| dane::is_usable(record)).count() as f64);
-        let Some(answer) = answer.filter(|_| !records.is_empty()) else {
-            return Err(invalid(format!("the mail host {host} has no TLSA record at {name}")));
-        };
-        // Whoever may change where the mail goes need not break any TLSA record (RFC 7672 section 2.2.1).
-        match (security, mx) {
-            (Security::Insecure, _) => {
-                recorder.read(&DANE_SECURE, 0.0);
-                Err(invalid(format!("the TLSA records of {host} are not verified by DNSSEC")))
-            }
-            (_, Security::Insecure) => {
-                recorder.read(&DANE_SECURE, 0.0);
-                Err(invalid(format!("the MX record that names {host} is not verified by DNSSEC")))
-            }
-            (Security::Secure, Security::Secure) => {
-                recorder.read(&DANE_SECURE, 1.0);
-                Ok(records)
-            }
-            (Security::Unknown, _) => Err(unverified(host, answer.doubt())),
-            (_, Security::Unknown) => Err(unknown("the MX records could not be verified by DNSSEC")),
+        mx: &Result<Security, Failure>,
+    ) -> Result<Found, Failure> {
+        // Nothing that follows from forged records is worth looking at.
+        let mx = mx.clone()?;
+        let found = find(&mut self.questions, host, port).await?;
+        let count = found.records().count();
+        recorder.read(&DANE_RECORDS, count as f64);
+        recorder.read(&DANE_USABLE, found.records().filter(|record| dane::is_usable(record)).count() as f64);
+        if count == 0 {
+            let message = format_args!("the mail host {host} has no TLSA record at _{port}._tcp.{}", found.base);
+            return Err(Failure::new(Reason::DaneInvalid, message));
         }
+        let vouched = found.vouched(host, mx);
+        if !vouched.as_ref().is_err_and(|failure| failure.reason().is_shortage()) {
+            recorder.read(&DANE_SECURE, truth(vouched.is_ok()));
+        }
+        vouched.map(|()| found)
     }
 }
 
@@ -158,7 +144,7 @@ struct Known<'a> {
     host: &'a str,
     domain: Option<&'a str>,
     /// Verified records, at least one; `None` where nobody asks for them.
-    dane: Option<Result<Arc<[TLSA]>, Failure>>,
+    dane: Option<Result<Found, Failure>>,
     mta_sts: Option<&'a Result<Policy, Failure>>,
 }
 
@@ -227,7 +213,7 @@ impl Demands<'_> {
             match dane {
                 None => ("dane", settings.dane, false, Ok(())),
                 Some(Err(failure)) => ("dane", settings.dane, is_forged(failure), Err(failure.clone())),
-                Some(Ok(records)) => known.judge_dane(net, recorder, tls, records, chain),
+                Some(Ok(found)) => known.judge_dane(net, recorder, tls, found, chain),
             },
             match mta_sts {
                 None => ("mta_sts", settings.mta_sts, false, Ok(())),
@@ -270,11 +256,11 @@ impl Known<'_> {
         net: &Net,
         recorder: &mut Recorder,
         tls: &Tls,
-        records: &[TLSA],
+        found: &Found,
         chain: &[CertificateDer<'_>],
     ) -> Verdict {
         let demand = self.settings.dane;
-        let usable = || records.iter().filter(|record| dane::is_usable(record));
+        let usable = || found.records().filter(|record| dane::is_usable(record));
         if usable().next().is_none() {
             let message = format_args!("no TLSA record of the mail host {} can be used", self.host);
             return ("dane", demand, false, Err(Failure::new(Reason::DaneInvalid, message)));
@@ -286,8 +272,8 @@ impl Known<'_> {
         }
         let mut why = None;
         for authority in matching.iter().flat_map(|record| dane::meant(record, chain)) {
-            // The host, or the domain that it takes mail for (RFC 7672 section 3.2.2).
-            for name in [Some(self.host), self.domain].into_iter().flatten() {
+            // The name at which the records stand, or the domain that it takes mail for (RFC 7672 section 3.2.2).
+            for name in [Some(&*found.base), self.domain].into_iter().flatten() {
                 match tls.verify_below(net, recorder, authority, chain, name) {
                     Ok(()) => return ("dane", demand, true, Ok(())),
                     Err(failure) => drop(why.get_or_insert(failure)),

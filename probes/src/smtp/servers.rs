@@ -16,7 +16,7 @@ use crate::recorder::Recorder;
 use crate::smtp::asked::Asked;
 use crate::smtp::measures::{MX_IMPLICIT, MX_NULL, MX_RECORDS};
 use crate::smtp::settings::{Addresses, SmtpSettings};
-use crate::smtp::tls_policy::Demand;
+use crate::smtp::tls_policy::{Demand, TlsPolicy};
 use crate::target::host_name;
 
 /// Most mail hosts that are asked. Chosen: large providers name five to seven.
@@ -38,8 +38,9 @@ pub(crate) struct Server {
     pub(crate) certificate_name: Arc<str>,
     /// The preference of its MX record, if it has one.
     pub(crate) preference: Option<u16>,
-    /// What is known of the truth of its MX record; secure where the operator names the host.
-    pub(crate) security: Security,
+    /// What is known of the truth of its MX record, or why it is not to be believed; secure where the operator names the
+    /// host.
+    pub(crate) mx: Result<Security, Failure>,
     /// Where it listens, or why that is not known.
     pub(crate) place: Result<SocketAddr, Failure>,
 }
@@ -52,7 +53,7 @@ struct Host {
     name: Arc<str>,
     certificate_name: Arc<str>,
     preference: Option<u16>,
-    security: Security,
+    mx: Result<Security, Failure>,
     port: NonZeroU16,
 }
 
@@ -71,7 +72,7 @@ pub(crate) async fn find(
             name: (**host).into(),
             certificate_name: (**certificate_name).into(),
             preference: None,
-            security: Security::Secure,
+            mx: Ok(Security::Secure),
             port: *port,
         }],
     };
@@ -92,7 +93,7 @@ pub(crate) async fn find(
                 step: Arc::clone(&host.name),
                 certificate_name: host.certificate_name,
                 preference: host.preference,
-                security: host.security,
+                mx: host.mx,
                 place: Err(recorder.leg_failed(failure)),
             }),
             Ok(found) => {
@@ -117,7 +118,7 @@ fn server(host: &Host, address: IpAddr) -> Server {
     };
     let certificate_name = Arc::clone(&host.certificate_name);
     let place = Ok(SocketAddr::new(address, host.port.get()));
-    Server { step, certificate_name, preference: host.preference, security: host.security, place }
+    Server { step, certificate_name, preference: host.preference, mx: host.mx.clone(), place }
 }
 
 async fn addresses(
@@ -147,23 +148,7 @@ async fn hosts_of(
     recorder.enter(RESOLVE);
     // The final dot keeps the system's search list out: mail for a domain goes to no other.
     let absolute = format!("{domain}.");
-    let tls_policy = &settings.tls_policy;
-    // Only where it matters: proofs cost more questions.
-    let found = if tls_policy.dane == Demand::Ignore {
-        net.resolver().lookup(&absolute, RecordType::MX).await.map(|data| (data, Security::Unknown))
-    } else {
-        let trust = tls_policy.trust_dnssec;
-        let answer = net.resolver().answer_believing(&absolute, RecordType::MX, trust).await;
-        answer.map(|answer| {
-            let security = answer.security(trust);
-            (answer.data, security)
-        })
-    };
-    let (data, security) = match found {
-        Ok(found) => found,
-        Err(ResolverError { reason: Reason::DnsNodata, security, .. }) => (Vec::new(), security),
-        Err(error) => return Err(error.into()),
-    };
+    let (data, mx) = mx_of(net, recorder, &absolute, &settings.tls_policy).await?;
     let mut records: Vec<MX> =
         data.into_iter().filter_map(|data| if let RData::MX(mx) = data { Some(mx) } else { None }).collect();
     recorder.read(&MX_RECORDS, records.len() as f64);
@@ -183,7 +168,7 @@ async fn hosts_of(
             certificate_name: Arc::clone(&name),
             name,
             preference: None,
-            security,
+            mx,
             port,
         }]);
     }
@@ -193,7 +178,40 @@ async fn hosts_of(
         recorder.note(format_args!("{} of {} MX records are left out", records.len() - HOSTS_MAX, records.len()));
         records.truncate(HOSTS_MAX);
     }
-    Ok(records.iter().map(|mx| Host { security, ..host_of(recorder, mx, port) }).collect())
+    Ok(records.iter().map(|record| Host { mx: mx.clone(), ..host_of(recorder, record, port) }).collect())
+}
+
+/// The MX records of a domain, and what is known of their truth, where somebody asks for it: proofs cost more questions.
+async fn mx_of(
+    net: &Net,
+    recorder: &mut Recorder,
+    domain: &str,
+    tls_policy: &TlsPolicy,
+) -> Result<(Vec<RData>, Result<Security, Failure>), Failure> {
+    let resolver = net.resolver();
+    let mut forged = None;
+    if tls_policy.dane != Demand::Ignore {
+        let trust = tls_policy.trust_dnssec;
+        match resolver.answer_believing(domain, RecordType::MX, trust).await {
+            Ok(answer) => {
+                let security = answer.security(trust);
+                return Ok((answer.data, Ok(security)));
+            }
+            Err(ResolverError { reason: Reason::DnsNodata, security, .. }) => return Ok((Vec::new(), Ok(security))),
+            // Where it only shows, mail goes the way of senders that know nothing of signatures.
+            Err(error) if error.reason == Reason::DnsBogus && tls_policy.dane == Demand::Report => {
+                recorder.note(format_args!("DANE: {}", error.message));
+                forged = Some(Failure::from(error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mx = forged.map_or(Ok(Security::Unknown), Err);
+    match resolver.lookup(domain, RecordType::MX).await {
+        Ok(data) => Ok((data, mx)),
+        Err(ResolverError { reason: Reason::DnsNodata, .. }) => Ok((Vec::new(), mx)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn host_of(recorder: &mut Recorder, mx: &MX, port: NonZeroU16) -> Host {
@@ -212,7 +230,7 @@ fn host_of(recorder: &mut Recorder, mx: &MX, port: NonZeroU16) -> Host {
         certificate_name: Arc::clone(&name),
         name,
         preference: Some(mx.preference),
-        security: Security::Unknown,
+        mx: Ok(Security::Unknown),
         port,
     }
 }

@@ -45,8 +45,8 @@ pub(super) struct Written {
     /// By authorities (WebPKI): `ignore`, `report` or `require`. Default: `require`, and `report` with `dane: require`,
     /// since senders that go by DANE do not look at authorities. Certificates are for the mail host's name.
     webpki: Option<Demand>,
-    /// By TLSA records (DANE, RFC 7672): `ignore`, `report` or `require`. Not `ignore` costs a dozen questions to name
-    /// servers for each mail host, up to half of the time for each: signatures are followed from zone to zone.
+    /// By TLSA records (DANE, RFC 7672): `ignore`, `report` or `require`. Not `ignore` costs some dozens of questions
+    /// to name servers for each mail host, up to half of the time for each: signatures are followed from zone to zone.
     dane: Demand,
     /// By the domain's MTA-STS policy (RFC 8461), be its mode `enforce` or `testing`: `ignore`, `report` or `require`. Not
     /// `ignore` costs a question to name servers and a request over HTTPS in each run. Targets must be domains.

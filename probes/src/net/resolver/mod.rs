@@ -14,7 +14,7 @@ mod signed_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tree;
+pub(crate) mod tree;
 
 use std::fmt;
 use std::io;

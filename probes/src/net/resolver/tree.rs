@@ -21,7 +21,7 @@ use crate::testkit::Responder;
 /// A day in seconds.
 const DAY: u32 = 86_400;
 
-pub(super) fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::from_ascii(text).expect("a name")
 }
 
@@ -30,14 +30,14 @@ fn now() -> u32 {
     u32::try_from(TokioTime::current_time()).expect("before 2106")
 }
 
-pub(super) struct Zone {
+pub(crate) struct Zone {
     name: Name,
     key: Ed25519SigningKey,
     /// Whether it has a key, and its parent vouches for that.
-    pub(super) is_signed: bool,
+    pub(crate) is_signed: bool,
     /// When its signatures begin and end, in seconds before and after now.
-    pub(super) window: (i64, i64),
-    pub(super) records: Vec<(Name, RData)>,
+    pub(crate) window: (i64, i64),
+    pub(crate) records: Vec<(Name, RData)>,
 }
 
 fn key() -> Ed25519SigningKey {
@@ -101,14 +101,14 @@ impl Zone {
 }
 
 /// Zones from the root downwards.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     zones: Vec<Zone>,
     /// The zone whose parent vouches for another key.
-    pub(super) is_severed: Option<Name>,
+    pub(crate) is_severed: Option<Name>,
 }
 
 impl Tree {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mx = |host| RData::MX(MX::new(10, name(host)));
         let alias = |other| RData::CNAME(CNAME(name(other)));
         let tlsa = RData::TLSA(TLSA::new(3.into(), 1.into(), 1.into(), vec![7; 32]));
@@ -129,18 +129,18 @@ impl Tree {
         Self { zones, is_severed: None }
     }
 
-    pub(super) fn zone(&mut self, text: &str) -> &mut Zone {
+    pub(crate) fn zone(&mut self, text: &str) -> &mut Zone {
         self.zones.iter_mut().find(|zone| zone.name == name(text)).expect("a zone")
     }
 
     /// The key of a zone as a trust anchor.
-    pub(super) fn anchor(&self, text: &str) -> String {
+    pub(crate) fn anchor(&self, text: &str) -> String {
         let zone = self.zones.iter().find(|zone| zone.name == name(text)).expect("a zone");
         format!("{text} IN DNSKEY 257 3 15 {}\n", STANDARD.encode(zone.dnskey().public_key().public_bytes()))
     }
 
     /// Its digest as a trust anchor.
-    pub(super) fn digest(&self, text: &str) -> String {
+    pub(crate) fn digest(&self, text: &str) -> String {
         let zone = self.zones.iter().find(|zone| zone.name == name(text)).expect("a zone");
         let digest = zone.digest();
         let bytes: String = digest.digest().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -187,7 +187,7 @@ impl Tree {
     }
 
     /// Serves the zones; `change` may change a reply, and says whether it is sent.
-    pub(super) async fn serve(
+    pub(crate) async fn serve(
         self,
         change: impl Fn(&Name, RecordType, &mut Message) -> bool + Send + Sync + 'static,
     ) -> Responder {

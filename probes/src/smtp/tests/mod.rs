@@ -1,5 +1,6 @@
 //! Mail servers that follow a script, and a zone that leads to them.
 
+mod dane;
 mod dialogue;
 mod domain;
 mod greylist;

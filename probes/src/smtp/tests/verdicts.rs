@@ -13,7 +13,7 @@ use crate::testkit::{Data, Leaf, ask_in, gist, in_days, net_with_resolver, zone}
 const STEP: &str = "mx.example.org 127.0.0.1";
 const POLICY_STEP: &str = "mta-sts.example.org";
 
-type Records = Vec<(&'static str, Data)>;
+pub(super) type Records = Vec<(&'static str, Data)>;
 
 /// What stands in a TLSA record of this certificate.
 fn association(der: &[u8], selector: u8, matching: u8) -> Vec<u8> {
@@ -26,16 +26,16 @@ fn association(der: &[u8], selector: u8, matching: u8) -> Vec<u8> {
     }
 }
 
-fn tlsa(usage: u8, selector: u8, matching: u8, der: &[u8]) -> Data {
+pub(super) fn tlsa(usage: u8, selector: u8, matching: u8, der: &[u8]) -> Data {
     Data::Tlsa(usage, selector, matching, association(der, selector, matching))
 }
 
 /// A mail host of `example.org`, and what its zone says.
-struct Town {
-    peer: Peer,
+pub(super) struct Town {
+    pub(super) peer: Peer,
     policy_host: Option<Peer>,
-    authority: Authority,
-    records: Records,
+    pub(super) authority: Authority,
+    pub(super) records: Records,
 }
 
 impl Town {
@@ -50,12 +50,12 @@ impl Town {
     }
 
     /// A mail host that shows this certificate.
-    async fn new(authority: Authority, leaf: &Leaf) -> Self {
+    pub(super) async fn new(authority: Authority, leaf: &Leaf) -> Self {
         Self::with_server(authority, Some(leaf)).await
     }
 
     /// A mail host whose certificate is as it should be.
-    async fn in_order() -> Self {
+    pub(super) async fn in_order() -> Self {
         let authority = Authority::new();
         let leaf = authority.leaf(&["mx.example.org"]);
         Self::new(authority, &leaf).await
@@ -66,12 +66,12 @@ impl Town {
         Self::with_server(Authority::new(), None).await
     }
 
-    fn tlsa_name(&self) -> &'static str {
+    pub(super) fn tlsa_name(&self) -> &'static str {
         format!("_{}._tcp.mx.example.org.", self.peer.address().port()).leak()
     }
 
     /// The same town, whose zone has these TLSA records and is signed.
-    fn with_tlsa(mut self, records: impl IntoIterator<Item = Data>) -> Self {
+    pub(super) fn with_tlsa(mut self, records: impl IntoIterator<Item = Data>) -> Self {
         let name = self.tlsa_name();
         self.records.retain(|(owner, _)| *owner != name && *owner != ".");
         self.records.extend(records.into_iter().map(|data| (name, data)));
@@ -112,22 +112,22 @@ impl Town {
         report
     }
 
-    async fn asked(&self, tls_policy: Value) -> Report {
+    pub(super) async fn asked(&self, tls_policy: Value) -> Report {
         self.asked_within(tls_policy, AMPLE).await
     }
 }
 
-fn read(report: &Report, name: &str) -> Option<f64> {
+pub(super) fn read(report: &Report, name: &str) -> Option<f64> {
     reading(report, Some(STEP), name, &[])
 }
 
 /// The verdicts by WebPKI, DANE and MTA-STS.
-fn verdicts(report: &Report) -> [Option<f64>; 3] {
+pub(super) fn verdicts(report: &Report) -> [Option<f64>; 3] {
     ["webpki", "dane", "mta_sts"].map(|method| reading(report, Some(STEP), "probe_tls_verified", &[method]))
 }
 
-const YES: Option<f64> = Some(1.0);
-const NO: Option<f64> = Some(0.0);
+pub(super) const YES: Option<f64> = Some(1.0);
+pub(super) const NO: Option<f64> = Some(0.0);
 
 #[tokio::test]
 async fn nothing_is_asked_for_and_authorities_decide_unless_somebody_wants_more() {
