@@ -10,10 +10,13 @@ use tempfile::TempDir;
 
 use super::post::{Post, Rules};
 use super::{AMPLE, HOUR, KEY, SHORT, labelled, message, notice, read, step};
+use crate::mail::Mail;
 use crate::mail::settings::tests::written;
-use crate::mail::token::{CheckId, Key, Token};
+use crate::mail::token::{Key, Token};
 use crate::net::Net;
+use crate::probe::Probe as _;
 use crate::report::{Report, Verdict};
+use crate::target::Target;
 use crate::testkit::{
     Letters, Peer, ask_in, assert_laps_cover_the_run, close, gist, hear, net, reset, say, wait_for_ever,
 };
@@ -94,17 +97,12 @@ impl Scene {
         }
     }
 
-    fn identity(&self) -> String {
-        match self.sort {
-            Sort::Imap => format!("box {}", self.post.imap),
-            Sort::Pop3 => format!("box {}", self.post.pop3),
-            Sort::Maildir => self.folder.path().display().to_string(),
-            Sort::Receiver => "receiver".to_owned(),
-        }
+    fn settings(&self) -> Value {
+        written(json!({"token_key": KEY, "fetch": self.fetch()}))
     }
 
     async fn sent_with(&self, more: Value, timeout: Duration) -> Report {
-        let mut settings = written(json!({"token_key": KEY, "fetch": self.fetch()}));
+        let mut settings = self.settings();
         settings.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
         let report = ask_in(&self.net, "mail", settings, &self.post.smtp.to_string(), timeout).await;
         assert_laps_cover_the_run(&report);
@@ -126,9 +124,10 @@ impl Scene {
 
     /// A mail of the check that another run sent.
     fn earlier(&self, key: &str, age: Duration) -> String {
-        let check = [&self.post.smtp.to_string(), "watch@town.example", "box@town.example", &self.identity()];
+        let settings = serde_json::from_value(self.settings()).expect("settings");
+        let probe = Mail::bind(&Arc::new(settings), &Target::new(self.post.smtp.to_string())).expect("a target");
         let sent = SystemTime::now() - age;
-        let token = Token::new(&Key::of_secret(key), CheckId::of(&check), sent, 3).expect("random numbers");
+        let token = Token::new(&Key::of_secret(key), probe.check, sent, 3).expect("random numbers");
         let date = httpdate::fmt_http_date(sent).replace("GMT", "+0000");
         format!("Received: by mx; {date}\r\nX-Tuermer-Token: {}\r\n\r\nbody\r\n", token.text())
     }
