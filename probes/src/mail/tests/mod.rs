@@ -75,10 +75,15 @@ fn mail_of_the_check(post: &Post, key: &str, age: Duration) -> String {
 
 /// A mail of a check with these settings.
 fn mail_of(post: &Post, more: Value, key: &str, age: Duration) -> String {
-    let settings = serde_json::from_value(settings(post.imap, more)).expect("settings");
+    let token = token_of(settings(post.imap, more), post, key, SystemTime::now() - age);
+    format!("X-Tuermer-Token: {token}\r\n\r\nbody\r\n")
+}
+
+/// The token of a mail that a check with these settings sent.
+fn token_of(settings: Value, post: &Post, key: &str, sent: SystemTime) -> String {
+    let settings = serde_json::from_value(settings).expect("settings");
     let probe = Mail::bind(&Arc::new(settings), &Target::new(post.smtp.to_string())).expect("a target");
-    let token = Token::new(&Key::of_secret(key), probe.check, SystemTime::now() - age, 3).expect("random numbers");
-    format!("X-Tuermer-Token: {}\r\n\r\nbody\r\n", token.text())
+    Token::new(&Key::of_secret(key), probe.check, sent, 3).expect("random numbers").text()
 }
 
 /// A notice about a mail.

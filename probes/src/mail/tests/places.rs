@@ -9,14 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::post::{Post, Rules};
-use super::{AMPLE, HOUR, KEY, SHORT, labelled, message, notice, read, step};
-use crate::mail::Mail;
+use super::{AMPLE, HOUR, KEY, SHORT, labelled, message, notice, read, step, token_of};
 use crate::mail::settings::tests::written;
-use crate::mail::token::{Key, Token};
 use crate::net::Net;
-use crate::probe::Probe as _;
 use crate::report::{Report, Verdict};
-use crate::target::Target;
 use crate::testkit::{
     Letters, Peer, ask_in, assert_laps_cover_the_run, close, gist, hear, net, reset, say, wait_for_ever,
 };
@@ -124,12 +120,10 @@ impl Scene {
 
     /// A mail of the check that another run sent.
     fn earlier(&self, key: &str, age: Duration) -> String {
-        let settings = serde_json::from_value(self.settings()).expect("settings");
-        let probe = Mail::bind(&Arc::new(settings), &Target::new(self.post.smtp.to_string())).expect("a target");
         let sent = SystemTime::now() - age;
-        let token = Token::new(&Key::of_secret(key), probe.check, sent, 3).expect("random numbers");
+        let token = token_of(self.settings(), &self.post, key, sent);
         let date = httpdate::fmt_http_date(sent).replace("GMT", "+0000");
-        format!("Received: by mx; {date}\r\nX-Tuermer-Token: {}\r\n\r\nbody\r\n", token.text())
+        format!("Received: by mx; {date}\r\nX-Tuermer-Token: {token}\r\n\r\nbody\r\n")
     }
 
     /// How many mails lie there.
