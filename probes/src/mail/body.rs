@@ -5,20 +5,34 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::mail::dsn::without_soft_breaks;
 use crate::mail::headers::Headers;
-use crate::mail::token::Token;
+use crate::mail::token::{TEXT_BYTES, Token};
 
 /// Shortest line that is taken for packed text, in bytes. Chosen: words are shorter.
 const PACKED_LINE_BYTES_MIN: usize = 40;
 
+/// What stands before the token in the mail's own line.
+const BEFORE: &[u8] = b"Token: ";
+
 /// The tokens in a body, however it is packed (RFC 2045 section 6).
 pub(super) fn tokens(body: &[u8]) -> Vec<Token> {
     for plain in [body, &without_soft_breaks(body), &unpacked(body)] {
-        let found: Vec<Token> = Token::all_in(plain).collect();
+        let found: Vec<Token> = plain.split(|byte| *byte == b'\n').filter_map(on_its_own).collect();
         if !found.is_empty() {
             return found;
         }
     }
     Vec::new()
+}
+
+/// The token in the line that the kind writes. Logs, digests and answers have it in other words, or behind a mark.
+fn on_its_own(line: &[u8]) -> Option<Token> {
+    let line = line.trim_ascii();
+    let at = line.windows(BEFORE.len()).position(|found| found == BEFORE)?;
+    if line.starts_with(b">") {
+        return None;
+    }
+    let rest = &line[at + BEFORE.len()..];
+    Token::all_in(&rest[..rest.len().min(TEXT_BYTES)]).next()
 }
 
 /// Whether the mail answers another, or sends it back, and may quote it.
@@ -77,6 +91,9 @@ mod tests {
             assert_eq!(tokens(body.as_bytes()), std::slice::from_ref(&token), "{body}");
         }
         assert_eq!(tokens(b"Token: t1"), []);
+        for others in ["> Token: ", "Held: Round trip ", "message-id=<"] {
+            assert_eq!(tokens(format!("{others}{}\r\n", token.text()).as_bytes()), [], "{others}");
+        }
     }
 
     #[test]

@@ -180,11 +180,13 @@ impl Watch<'_> {
         end: Instant,
     ) -> Result<(), Failure> {
         let left = end.saturating_duration_since(recorder.now());
-        let last_round = end - (left / 10).min(LAST_ROUND_MAX);
         let (mut pause, mut away) = (PAUSE_FIRST, AWAY_FIRST);
+        let mut longest = Duration::ZERO;
         let mut rounds = 0_u32;
         loop {
             let began = recorder.now();
+            // The last round looks further than those before it, and must end in time for its word to count.
+            let last_round = end - (left / 10).min(LAST_ROUND_MAX).max(longest * 2).min(left / 2);
             let is_last = began >= last_round;
             rounds += 1;
             let in_body = is_last || rounds.is_multiple_of(ROUNDS_TO_BODY);
@@ -195,6 +197,7 @@ impl Watch<'_> {
             };
             let mut outcome = in_time(began + ROUND_MAX, round).await;
             if outcome.is_ok() {
+                longest = longest.max(recorder.now() - began);
                 let is_found = seen.arrival.is_some() || seen.bounce.is_some();
                 if is_last || is_found {
                     place.take_notes(true);
@@ -276,9 +279,14 @@ impl Watch<'_> {
             return Ok(());
         }
         let above = &head.text[..head.text.len() - body.len()];
+        // A mail of the kind says so itself, an answer to one only quotes it.
+        let is_marked = headers.first("x-tuermer-token").is_some()
+            || headers.all("message-id").any(|id| Token::all_in(id.as_bytes()).next().is_some());
+        if !is_marked && body::is_answer(&headers) {
+            return Ok(());
+        }
         let mut tokens: Vec<Token> = Token::all_in(above).filter(|token| token.check == self.check).collect();
-        // What answers a mail, or sends it back, quotes it.
-        if tokens.is_empty() && !body::is_answer(&headers) {
+        if tokens.is_empty() {
             tokens = match head.has_body {
                 true => body::tokens(body),
                 false => {

@@ -31,6 +31,14 @@ impl Found {
         dane::records(self.answer.as_ref().map_or(&[][..], |answer| &answer.data))
     }
 
+    /// That there are no records, and that this is not proved: they may have been taken out on the way.
+    pub(crate) fn may_be_hidden(&self, host: &str) -> Result<(), Failure> {
+        if self.records().next().is_some() || self.security != Security::Unknown {
+            return Ok(());
+        }
+        Err(unknown(format_args!("that {host} has no TLSA record could not be verified by DNSSEC")))
+    }
+
     /// Whether DNSSEC vouches for the records, for the addresses of the host and for the MX records that name it: whoever
     /// may change where the mail goes need not break any TLSA record (RFC 7672 sections 2.2.1 and 2.2.2).
     pub(crate) fn vouched(&self, host: &str, mx: Security) -> Result<(), Failure> {
@@ -84,6 +92,10 @@ pub(super) async fn look(
                 host.name,
                 cert_data.len()
             ));
+        }
+        if let Err(failure) = tlsa.may_be_hidden(&host.name) {
+            lack.get_or_insert(failure);
+            continue;
         }
         if tlsa.answer.is_none() {
             fault.get_or_insert_with(|| invalid(format!("the mail host {} has no TLSA record", host.name)));

@@ -37,7 +37,7 @@ pub(crate) use tags::Tags;
 
 use std::sync::Arc;
 
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{Failure, Reason};
 use crate::mail_policy::measures::{CHECK_OK, CHECK_UNKNOWN};
@@ -115,7 +115,7 @@ impl Probe for MailPolicy {
             // Without a share of its own, one policy that is not answered would use up the others' time.
             let limit = recorder.share(end, left);
             left -= 1;
-            let looking = self.look(policy, &mut questions, recorder, &mut found);
+            let looking = self.look(policy, limit, &mut questions, recorder, &mut found);
             let outcome = match timeout_at(limit, looking).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(late(recorder)),
@@ -154,13 +154,14 @@ impl MailPolicy {
     async fn look(
         &self,
         policy: Policy,
+        limit: Instant,
         questions: &mut Questions<'_>,
         recorder: &mut Recorder,
         found: &mut Result<Hosts, Failure>,
     ) -> Result<(), Failure> {
         let Self { settings, domain } = self;
         match policy {
-            Policy::Mx => mx::look(questions, recorder, domain, found).await,
+            Policy::Mx => mx::look(questions, recorder, domain, found, limit).await,
             Policy::Reverse => mx::look_back(questions, recorder, found).await,
             Policy::Spf => {
                 recorder.enter(SPF);

@@ -203,8 +203,17 @@ impl Question<'_> {
         ];
         for (phase, recipient, measure, when_refused, what) in asked {
             let Some(recipient) = recipient else { continue };
+            if !client.is_usable() {
+                recorder.note(format_args!("the server closed: whether {recipient} is refused is not known"));
+                break;
+            }
             recorder.enter(phase);
-            match self.refusal(recorder, client, recipient).await? {
+            let refusal = match self.refusal(recorder, client, recipient).await {
+                Ok(refusal) => refusal,
+                // What was found before weighs more.
+                Err(failure) => return Err(taken.unwrap_or(failure)),
+            };
+            match refusal {
                 Refusal::Refused => recorder.read(measure, when_refused),
                 Refusal::Postponed => recorder.note(format_args!("whether {recipient} is refused is not known")),
                 Refusal::Taken => {

@@ -117,6 +117,7 @@ impl<'a> Policies<'a> {
         let count = found.records().count();
         recorder.read(&DANE_RECORDS, count as f64);
         recorder.read(&DANE_USABLE, found.records().filter(|record| dane::is_usable(record)).count() as f64);
+        found.may_be_hidden(host)?;
         if count == 0 {
             let message = format_args!("the mail host {host} has no TLSA record at _{port}._tcp.{}", found.base);
             return Err(Failure::new(Reason::DaneInvalid, message));

@@ -199,9 +199,12 @@ async fn mx_of(
             }
             Err(ResolverError { reason: Reason::DnsNodata, security, .. }) => return Ok((Vec::new(), Ok(security))),
             // Where it only shows, mail goes the way of senders that know nothing of signatures.
-            Err(error) if error.reason == Reason::DnsBogus && tls_policy.dane == Demand::Report => {
+            Err(error) if error.reason != Reason::DnsNxdomain && tls_policy.dane == Demand::Report => {
                 recorder.note(format_args!("DANE: {}", error.message));
-                forged = Some(Failure::from(error));
+                forged = Some(match error.reason {
+                    Reason::DnsBogus => Failure::from(error),
+                    _ => Failure::new(Reason::PolicyUnknown, error.message),
+                });
             }
             Err(error) => return Err(error.into()),
         }

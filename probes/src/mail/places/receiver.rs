@@ -25,6 +25,8 @@ pub(in crate::mail) struct ReceiverPlace<'a> {
     since: Instant,
     /// What was there when it was listed last.
     newest: u64,
+    /// Whether some were too many to be searched.
+    has_skipped: bool,
     /// What may be of interest.
     mails: HashMap<u64, Arc<Arrived>>,
 }
@@ -44,7 +46,7 @@ pub(super) fn inbox<'n>(net: &'n Net, recipient: &str) -> Result<&'n dyn Inbox, 
 
 impl<'a> ReceiverPlace<'a> {
     pub(super) fn new(net: &'a Net, recipient: &'a str, since: Instant) -> Self {
-        Self { net, recipient, since, newest: 0, mails: HashMap::new() }
+        Self { net, recipient, since, newest: 0, has_skipped: false, mails: HashMap::new() }
     }
 
     pub(super) fn list(&mut self, recorder: &mut Recorder, wanted: &Wanted) -> Result<Listing, Failure> {
@@ -55,8 +57,9 @@ impl<'a> ReceiverPlace<'a> {
         let mut left = SEARCHED_BYTES_MAX;
         for message in kept.into_iter().rev() {
             let Some(rest) = left.checked_sub(message.bytes.len()) else {
-                recorder.note("older messages are too many to be looked through");
-                break;
+                self.has_skipped |= message.at >= self.since;
+                recorder.note("messages are too many, or too large, to be looked through");
+                continue;
             };
             left = rest;
             if message.contains(wanted.prefix.as_bytes()) || message.contains(b"delivery-status") || is_packed(&message)
@@ -107,6 +110,10 @@ impl<'a> ReceiverPlace<'a> {
 
     /// Why what was not found may have been there all the same.
     pub(super) fn missed(&self) -> Option<Failure> {
+        if self.has_skipped {
+            let message = "messages that arrived meanwhile were too many, or too large, to be looked through";
+            return Some(Failure::new(Reason::InboxUnusable, message));
+        }
         let forgotten = self.net.inbox()?.kept(self.recipient, self.newest)?.forgotten?;
         (forgotten >= self.since).then(|| {
             let message = "messages that arrived meanwhile had to be thrown away to make room";

@@ -282,6 +282,13 @@ impl Resolver {
                         failure = Some(error);
                     }
                 }
+                // A server that proves nothing does not outweigh one that showed a forgery.
+                Ok(answer)
+                    if answer.security(false) == Security::Unknown
+                        && failure.as_ref().is_some_and(|known| known.reason == Reason::DnsBogus) =>
+                {
+                    failed[index] = true;
+                }
                 answer => {
                     if index != start {
                         first.store(index, Ordering::Relaxed);

@@ -143,6 +143,12 @@ impl Session {
             return None;
         }
         reply.additionals.clear();
+        // The alias that follows from it carries no signature (RFC 6672 section 5.3.1), which is no fault of the zone's.
+        if reply.answers.iter().any(|record| record.record_type() == RecordType::DNAME && record.name.zone_of(name)) {
+            self.is_troubled(format!(
+                "{name} is renamed with all that is below a name (DNAME), which is not proved here"
+            ));
+        }
         reply.answers.retain(|record| {
             let is_wanted = |found| found == kind || found == RecordType::CNAME;
             record.name == *name && (is_wanted(record.record_type()) || signed_type(record).is_some_and(is_wanted))
@@ -175,6 +181,15 @@ impl Session {
             (found, _) => found == RecordType::NS && kind == RecordType::NS,
         });
         Some(reply)
+    }
+
+    /// The other name of an alias, as the question for it was answered.
+    pub(super) async fn alias(&self, name: &Name) -> Option<Name> {
+        let reply = self.ask(name, RecordType::CNAME).await?;
+        reply.answers.iter().find_map(|record| match &record.data {
+            RData::CNAME(alias) if record.name == *name => Some(alias.0.clone()),
+            _ => None,
+        })
     }
 
     /// Looks for the proof of what there is of one type at a name, also of nothing.

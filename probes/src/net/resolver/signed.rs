@@ -151,11 +151,8 @@ async fn follow(inquiry: Inquiry<'_>, reply: Message, anchors: &Anchors) -> Resu
             let own = reply.answers.iter().filter(|record| record.name == name);
             own.map(|record| &record.data).filter(move |data| data.record_type() == kind)
         };
-        let alias = own(RecordType::CNAME).find_map(|data| match data {
-            RData::CNAME(alias) if kind != RecordType::CNAME => Some(alias.0.clone()),
-            _ => None,
-        });
-        let proved = if alias.is_some() { RecordType::CNAME } else { kind };
+        let is_alias = kind != RecordType::CNAME && own(RecordType::CNAME).next().is_some();
+        let proved = if is_alias { RecordType::CNAME } else { kind };
         match session.prove(&name, proved, anchors).await {
             Finding::Secure => {}
             Finding::Insecure => security = security.and(Security::Insecure),
@@ -168,11 +165,20 @@ async fn follow(inquiry: Inquiry<'_>, reply: Message, anchors: &Anchors) -> Resu
                 return Err(ResolverError::new(Reason::DnsBogus, message));
             }
         }
-        let Some(target) = alias else {
-            let data = own(kind).cloned().collect();
-            let code = reply.metadata.response_code;
+        if !is_alias {
+            let data: Vec<RData> = own(kind).cloned().collect();
+            // Nobody signs the code: where there are records, they say that the name exists.
+            let code = if data.is_empty() { reply.metadata.response_code } else { ResponseCode::NoError };
             let doubt = doubt.map(Into::into);
             return inquiry.answer(code, Answer { data, is_alias: links > 0, security, is_authentic: false, doubt });
+        }
+        // The alias is taken from the reply that was proved. Nobody vouches for the one that led here.
+        let Some(target) = session.alias(&name).await else {
+            if security == Security::Secure {
+                let message = format_args!("{asked}: its answer is an alias that {name} does not have (DNSSEC)");
+                return Err(ResolverError::new(Reason::DnsBogus, message));
+            }
+            return inquiry.told(first, Security::Unknown, doubt.map(Into::into));
         };
         name = target;
     }

@@ -1,8 +1,8 @@
 //! Answers of signed zones, and of zones that are signed wrongly.
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::Record;
-use hickory_proto::rr::rdata::{MX, SOA};
+use hickory_proto::rr::rdata::{CNAME, MX, SOA};
 
 use super::tree::{Tree, name};
 use super::*;
@@ -133,6 +133,28 @@ async fn what_is_signed_wrongly_is_told_with_its_name_and_the_reason() {
     })
     .await;
     assert_eq!(found, bogus("nothing proves that there is no signed.test. MX, although its zone is signed"));
+
+    // An alias that the zone does not have leads to a zone that is signed.
+    let (found, _) = changed(Tree::new(), |asked, kind, reply| {
+        if kind == RecordType::MX && *asked == name("signed.test.") {
+            let alias = RData::CNAME(CNAME(name("inner.signed.test.")));
+            reply.answers = vec![Record::from_rdata(asked.clone(), 60, alias)];
+        }
+        true
+    })
+    .await;
+    let alias = "dns_bogus Unknown: signed.test.: its answer is an alias that signed.test. does not have (DNSSEC)";
+    assert_eq!(found, alias);
+
+    // Nobody signs the code of a reply.
+    let (found, _) = changed(Tree::new(), |_, kind, reply| {
+        if kind == RecordType::MX {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+        }
+        true
+    })
+    .await;
+    assert_eq!(found, "Secure, 1 records");
 
     // A zone that hides that it is signed.
     let (found, _) = changed(Tree::new(), move |name, kind, reply| {
