@@ -366,8 +366,12 @@ impl Mail {
         let methods = &*self.settings.check_authentication;
         let Some(reading) = reading.filter(|_| !methods.is_empty()) else { return Vec::new() };
         recorder.enter(verify::AUTHENTICATION);
-        let sender_domain = self.settings.from.domain().unwrap_or_default();
-        let client = seen.arrival.as_ref().and_then(|arrival| arrival.client);
+        let arrival = seen.arrival.as_ref();
+        // A server on the way may have written the envelope's sender anew; what came is what receivers judge.
+        let sender = arrival.and_then(|arrival| arrival.sender.as_deref()).and_then(|sender| sender.rsplit_once('@'));
+        let from = self.settings.from.domain().unwrap_or_default();
+        let sender_domain = sender.map_or(from, |(_, domain)| domain);
+        let client = arrival.and_then(|arrival| arrival.client);
         let evidence = Evidence { stored: &reading.stored, sender_domain, client };
         let findings = match timeout_at(end, verify::check(net, recorder, methods, &evidence)).await {
             Ok(findings) => findings,

@@ -58,6 +58,8 @@ pub(super) struct Arrival {
     pub(super) stored: Option<SystemTime>,
     /// Who handed it in, where the place is the agent itself.
     pub(super) client: Option<IpAddr>,
+    /// The sender of the envelope, there.
+    pub(super) sender: Option<Box<str>>,
 }
 
 /// What was met on the way.
@@ -314,7 +316,8 @@ impl Watch<'_> {
                 None => {
                     let at = head.arrived.unwrap_or_else(|| recorder.now());
                     let Fetched { stored, client, .. } = *head;
-                    seen.arrival = Some(Arrival { spot: spot.clone(), role, at, stored, client });
+                    let sender = head.sender.clone();
+                    seen.arrival = Some(Arrival { spot: spot.clone(), role, at, stored, client, sender });
                 }
             }
             seen.to_delete.push(spot.clone());

@@ -223,7 +223,14 @@ impl<'a> ImapPlace<'a> {
         let is_body = |word: &Word| matches!(word, Word::Word(name) if name.len() > 5 && name[..5].eq_ignore_ascii_case(b"BODY["));
         let text = words.iter().position(is_body).and_then(|at| words.get(at + 1));
         let Some(Word::Text(text)) = text else { return Ok(None) };
-        Ok(Some(Fetched { stored, arrived: None, client: None, text: text.clone(), has_body: section.is_empty() }))
+        Ok(Some(Fetched {
+            stored,
+            arrived: None,
+            client: None,
+            sender: None,
+            text: text.clone(),
+            has_body: section.is_empty(),
+        }))
     }
 }
 

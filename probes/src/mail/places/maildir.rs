@@ -98,6 +98,7 @@ impl<'a> MaildirPlace<'a> {
             stored: Some(found.modified),
             arrived: None,
             client: None,
+            sender: None,
             text: found.bytes,
             has_body: true,
         }))

@@ -104,6 +104,8 @@ pub(super) struct Fetched {
     pub(super) arrived: Option<Instant>,
     /// Who handed it in, where the place is the agent itself.
     pub(super) client: Option<IpAddr>,
+    /// The sender of the envelope, where the place is the agent itself.
+    pub(super) sender: Option<Box<str>>,
     pub(super) text: Vec<u8>,
     /// Whether the text has of the body what is worth looking at.
     pub(super) has_body: bool,

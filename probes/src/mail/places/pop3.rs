@@ -154,7 +154,7 @@ impl<'a> Pop3Place<'a> {
         // The store does not say when it took a mail, but for the line it put on top.
         let (headers, _) = Headers::split(&text);
         let stored = headers.first("received").and_then(|value| date(value.rsplit_once(';')?.1));
-        Ok(Fetched { stored, arrived: None, client: None, text, has_body: true })
+        Ok(Fetched { stored, arrived: None, client: None, sender: None, text, has_body: true })
     }
 }
 

@@ -81,6 +81,7 @@ impl<'a> ReceiverPlace<'a> {
             stored: Some(message.moment),
             arrived: Some(message.at),
             client: Some(message.client.address),
+            sender: Some(message.sender.clone()),
             text: message.bytes[..message.bytes.len().min(bytes_max)].to_vec(),
             has_body: true,
         })
