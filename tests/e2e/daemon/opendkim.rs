@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use super::postfix::milter;
 use super::{Daemon, folder, free_address};
 use crate::support::{output, program};
 
@@ -67,11 +68,7 @@ impl Opendkim {
 
     /// Lines of a mail server's main.cf: every mail is looked at, and none is taken while nobody can.
     pub(crate) fn settings(&self) -> String {
-        format!(
-            "smtpd_milters = inet:{}:{}\nmilter_default_action = tempfail\n",
-            self.address.ip(),
-            self.address.port()
-        )
+        milter(self.address)
     }
 
     /// What it has printed until now.

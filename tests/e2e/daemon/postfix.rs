@@ -123,6 +123,11 @@ postlog unix-dgram n - n - 1 postlogd
     }
 }
 
+/// Lines of main.cf: a filter looks at every mail, and none is taken while nobody can.
+pub(crate) fn milter(address: SocketAddr) -> String {
+    format!("smtpd_milters = inet:{}:{}\nmilter_default_action = tempfail\n", address.ip(), address.port())
+}
+
 /// Makes the folders as Postfix wants to find them.
 fn prepare(at: &Path) {
     let postfix = User::from_name("postfix").expect("users").expect("the package makes a user");

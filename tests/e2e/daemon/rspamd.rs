@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use super::postfix::milter;
 use super::{Daemon, folder, free_address};
 use crate::support::program;
 
@@ -44,11 +45,7 @@ worker "rspamd_proxy" {{
 
     /// Lines of a mail server's main.cf: every mail is looked at, and none is taken while nobody can.
     pub(crate) fn settings(&self) -> String {
-        format!(
-            "smtpd_milters = inet:{}:{}\nmilter_default_action = tempfail\n",
-            self.address.ip(),
-            self.address.port()
-        )
+        milter(self.address)
     }
 
     /// What it has printed until now.
